@@ -1,0 +1,59 @@
+//! What the operator asked for. These structs are the documentation: the JSON Schema, the
+//! defaults and the commented example in `conf/gateway.yaml` come from them.
+//!
+//! Sources, weakest first: defaults, the YAML file, the environment, flags. [`load`] reads them,
+//! [`validate`] checks what a type cannot say, and the result is one [`Config`].
+
+mod auth;
+pub mod env;
+mod errors;
+mod listen;
+pub mod load;
+mod providers;
+mod routing;
+mod telemetry;
+mod units;
+pub mod validate;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+pub use auth::{Auth, StaticKey};
+pub use errors::{Errors, RateLimitStatus};
+pub use listen::{Listen, Tls};
+// pub use load::{Loaded, Problem};
+pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
+pub use routing::{PoolTarget, Route};
+pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
+pub use units::{ByteSize, Seconds};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens, and its bounds on connections and requests.
+    pub listen: Listen,
+    /// Who may call.
+    pub auth: Auth,
+    /// Whom the gateway calls, by name. A name of the catalog (`openai`, `groq`, `ollama`, …)
+    /// brings its own base URL and rules; any other name needs a `base_url`.
+    pub providers: IndexMap<String, Provider>,
+    /// Groups of targets, tried in the order in which they stand. A client may use a pool's name
+    /// as a model.
+    pub pools: IndexMap<String, Vec<PoolTarget>>,
+    /// Which models go to which pool. The first route that matches wins.
+    pub routes: Vec<Route>,
+    /// Other names for models: `sonnet: anthropic/claude-sonnet-4-5`. A target is a model, a
+    /// `provider/model` or a pool.
+    pub aliases: IndexMap<String, String>,
+    /// The model of a request that names none. Without it such a request is refused with 400.
+    pub default_model: Option<String>,
+    /// How errors look to clients.
+    pub errors: Errors,
+    /// Logs and metrics.
+    pub telemetry: Telemetry,
+    /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.
+    pub data_dir: Option<PathBuf>,
+}

@@ -1,0 +1,3 @@
+//! ai-gateway: an AI gateway on Cloudflare's Pingora.
+pub mod config;
+pub mod secret;
