@@ -1,0 +1,44 @@
+//! OpenAI Chat Completions, and the legacy completions and embeddings that share its shapes.
+//! Source: OpenAI's API reference, "Chat" and "Streaming".
+
+mod error;
+mod request;
+mod usage;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{Dialect, Inspection, ProviderMessage};
+use crate::{chat::usage::Usage, error::GatewayError};
+
+pub use error::read_provider_message;
+pub(super) use request::inspect;
+
+/// OpenAI Chat Completions.
+pub struct OpenAiChat;
+
+impl Dialect for OpenAiChat {
+    fn name(&self) -> &'static str {
+        "openai_chat"
+    }
+
+    fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {
+        request::inspect(body)
+    }
+
+    fn write_error(&self, error: &GatewayError) -> Bytes {
+        error::write(error)
+    }
+
+    fn write_stream_error(&self, error: &GatewayError) -> Bytes {
+        error::write_event(error)
+    }
+
+    fn read_error(&self, status: StatusCode, body: &[u8]) -> ProviderMessage {
+        error::read_provider_message(status, body)
+    }
+
+    fn read_usage(&self, bytes: &[u8], stream: bool) -> Option<Usage> {
+        usage::read(bytes, stream)
+    }
+}

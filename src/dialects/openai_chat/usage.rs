@@ -1,0 +1,84 @@
+//! Reads the usage that an OpenAI-compatible provider reports.
+//! Source: OpenAI's API reference, "The chat completion object" (`usage`); quirks from recorded
+//! traffic: null counts in chunks before the last (Perplexity and others), Groq's `x_groq.usage`.
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use crate::chat::{sse::data_lines, usage::Usage};
+
+#[derive(Deserialize)]
+struct Answer {
+    usage: Option<Counts>,
+    x_groq: Option<Groq>,
+}
+
+#[derive(Deserialize)]
+struct Groq {
+    usage: Option<Counts>,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+/// See [`super::super::Dialect::read_usage`]. Of several reports the last counts: providers that
+/// report in every chunk count up.
+pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
+    memmem::find(bytes, b"\"usage\"")?;
+    if stream {
+        data_lines(bytes).filter_map(answer).last()
+    } else {
+        answer(bytes)
+    }
+}
+
+fn answer(json: &[u8]) -> Option<Usage> {
+    memmem::find(json, b"\"usage\"")?;
+    let answer: Answer = serde_json::from_slice(json).ok()?;
+    let counts = answer.usage.or_else(|| answer.x_groq?.usage)?;
+    let usage = Usage {
+        input: counts.prompt_tokens.unwrap_or_default(),
+        output: counts.completion_tokens.unwrap_or_default(),
+        cached_input: counts
+            .prompt_tokens_details
+            .and_then(|details| details.cached_tokens)
+            .unwrap_or_default(),
+        reasoning: counts
+            .completion_tokens_details
+            .and_then(|details| details.reasoning_tokens)
+            .unwrap_or_default(),
+    };
+    (usage != Usage::default()).then_some(usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_from_answers_and_streams() {
+        let body = br#"{"id":"x","usage":{"prompt_tokens":9,"completion_tokens":12,"prompt_tokens_details":{"cached_tokens":4}}}"#;
+        let usage = read(body, false).unwrap();
+        assert_eq!((usage.input, usage.output, usage.cached_input), (9, 12, 4));
+        let stream = b"data: {\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+        assert_eq!(read(stream, true).unwrap().output, 2);
+        let groq = b"data: {\"x_groq\":{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}}\n\n";
+        assert_eq!(read(groq, true).unwrap().output, 7);
+        assert_eq!(read(b"data: {\"usage\":{\"prompt_tokens\":null}}\n\n", true), None);
+    }
+}

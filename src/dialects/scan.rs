@@ -1,0 +1,378 @@
+//! One borrowed pass over a JSON object: where its top-level members are, without a tree.
+//! A prompt of a megabyte is skipped at the speed of `memchr`, so that routing by the body costs
+//! little more than reading it. Follows RFC 8259; see [`scan`] for what it checks and what not.
+
+use std::{borrow::Cow, ops::Range};
+
+use memchr::memchr2;
+use smallvec::SmallVec;
+use thiserror::Error;
+
+/// Deeper nesting is refused: no client needs it, and recursive readers further on would overflow.
+pub const MAX_DEPTH: usize = 256;
+/// More top-level members are refused: the check for duplicates is quadratic.
+pub const MAX_MEMBERS: usize = 256;
+
+/// Why a body is not an object that can be routed. The text is for the client.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the texts say all")]
+pub enum ScanError {
+    #[error("The body is empty; it must be a JSON object.")]
+    Empty,
+    #[error("The body is not valid UTF-8 (first at byte {0}).")]
+    NotUtf8(usize),
+    #[error("The body must be a JSON object, not {0}.")]
+    NotAnObject(&'static str),
+    #[error("The body is not valid JSON: {what} at byte {at}.")]
+    Syntax { what: &'static str, at: usize },
+    #[error("The body nests deeper than {MAX_DEPTH} levels.")]
+    TooDeep,
+    #[error("The body has more than {MAX_MEMBERS} top-level fields.")]
+    TooManyMembers,
+    #[error("The field `{0}` appears twice; send it once.")]
+    Duplicate(String),
+}
+
+/// One member of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its name, with escapes resolved: `"mod\u0065l"` is `model`.
+    pub name: Cow<'a, str>,
+    /// Where it begins: the quote before its name.
+    pub start: usize,
+    /// Where its value stands.
+    pub value: Range<usize>,
+}
+
+/// The top-level members of an object, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Members<'a> {
+    body: &'a [u8],
+    members: SmallVec<[Member<'a>; 16]>,
+}
+
+impl<'a> Members<'a> {
+    /// All of them.
+    pub fn all(&self) -> &[Member<'a>] {
+        &self.members
+    }
+
+    /// The one of that name.
+    pub fn get(&self, name: &str) -> Option<&Member<'a>> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// The bytes of the value of that name.
+    pub fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.get(name).and_then(|member| self.bytes(member))
+    }
+
+    /// The bytes of a member's value.
+    pub fn bytes(&self, member: &Member<'a>) -> Option<&'a [u8]> {
+        self.body.get(member.value.clone())
+    }
+}
+
+/// Finds the top-level members of `body`. Checks that it is UTF-8 and one object; that names are
+/// unique; that strings are well formed and brackets match down to [`MAX_DEPTH`]. What stands
+/// between the brackets of nested values is left to the provider, whose business it is.
+pub fn scan(body: &[u8]) -> Result<Members<'_>, ScanError> {
+    if let Err(error) = simdutf8::basic::from_utf8(body) {
+        let _ = error;
+        let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+        return Err(ScanError::NotUtf8(valid));
+    }
+    let mut cursor = Cursor { body, at: 0 };
+    cursor.skip_space();
+    match cursor.peek() {
+        Some(b'{') => cursor.at += 1,
+        None => return Err(ScanError::Empty),
+        Some(other) => return Err(ScanError::NotAnObject(kind(other))),
+    }
+    let members = cursor.members()?;
+    cursor.skip_space();
+    match cursor.peek() {
+        None => Ok(Members { body, members }),
+        Some(_) => Err(cursor.syntax("something follows the object")),
+    }
+}
+
+/// The string that `value` is, with escapes resolved; `None` where it is not a string.
+pub fn as_text(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice::<String>(value).ok().map(Cow::Owned)
+}
+
+fn kind(first: u8) -> &'static str {
+    match first {
+        b'[' => "an array",
+        b'"' => "a string",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        b'-' | b'0'..=b'9' => "a number",
+        _ => "something else",
+    }
+}
+
+struct Cursor<'a> {
+    body: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.body.get(self.at).copied()
+    }
+
+    fn syntax(&self, what: &'static str) -> ScanError {
+        ScanError::Syntax { what, at: self.at }
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    /// The members up to the closing brace; the opening one has been read.
+    fn members(&mut self) -> Result<SmallVec<[Member<'a>; 16]>, ScanError> {
+        let mut members = SmallVec::new();
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(members);
+        }
+        loop {
+            self.skip_space();
+            let member = self.member()?;
+            if members.iter().any(|other: &Member<'_>| other.name == member.name) {
+                return Err(ScanError::Duplicate(member.name.into_owned()));
+            }
+            if members.len() == MAX_MEMBERS {
+                return Err(ScanError::TooManyMembers);
+            }
+            members.push(member);
+            self.skip_space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(members);
+                }
+                None => return Err(self.syntax("it ends inside the object")),
+                Some(_) => return Err(self.syntax("expected `,` or `}`")),
+            }
+        }
+    }
+
+    fn member(&mut self) -> Result<Member<'a>, ScanError> {
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("expected a field name in double quotes"));
+        }
+        self.skip_string()?;
+        let name = self.body.get(start..self.at).and_then(as_text);
+        let name = name.ok_or_else(|| self.syntax("a field name has a wrong escape"))?;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(self.syntax("expected `:`"));
+        }
+        self.at += 1;
+        self.skip_space();
+        let value_start = self.at;
+        self.skip_value()?;
+        Ok(Member {
+            name,
+            start,
+            value: value_start..self.at,
+        })
+    }
+
+    fn skip_value(&mut self) -> Result<(), ScanError> {
+        match self.peek() {
+            Some(b'"') => self.skip_string(),
+            Some(b'{' | b'[') => self.skip_nested(),
+            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => self.skip_scalar(),
+            None => Err(self.syntax("it ends inside the object")),
+            Some(_) => Err(self.syntax("expected a value")),
+        }
+    }
+
+    /// A number or a literal: checked by serde_json, which knows their grammar.
+    fn skip_scalar(&mut self) -> Result<(), ScanError> {
+        let rest = self.body.get(self.at..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
+            .unwrap_or(rest.len());
+        let scalar = rest.get(..length).unwrap_or_default();
+        if !matches!(scalar, b"true" | b"false" | b"null")
+            && serde_json::from_slice::<serde::de::IgnoredAny>(scalar).is_err()
+        {
+            return Err(self.syntax("expected a value"));
+        }
+        self.at += length;
+        Ok(())
+    }
+
+    /// An array or object: its brackets must match; `open` remembers which are braces.
+    fn skip_nested(&mut self) -> Result<(), ScanError> {
+        let mut open = [0_u64; MAX_DEPTH / 64];
+        let mut depth = 0_usize;
+        loop {
+            let rest = self.body.get(self.at..).unwrap_or_default();
+            let Some(skip) = rest.iter().position(|&byte| STRUCTURAL[usize::from(byte)]) else {
+                self.at = self.body.len();
+                return Err(self.syntax("it ends inside an array or object"));
+            };
+            self.at += skip;
+            match self.peek() {
+                Some(b'"') => {
+                    self.skip_string()?;
+                    continue;
+                }
+                Some(bracket @ (b'{' | b'[')) => {
+                    let Some(word) = open.get_mut(depth / 64) else {
+                        return Err(ScanError::TooDeep);
+                    };
+                    let bit = 1 << (depth % 64);
+                    *word = if bracket == b'{' { *word | bit } else { *word & !bit };
+                    depth += 1;
+                }
+                Some(bracket @ (b'}' | b']')) => {
+                    depth -= 1;
+                    let word = open.get(depth / 64).copied().unwrap_or_default();
+                    let is_brace = word >> (depth % 64) & 1 == 1;
+                    if is_brace != (bracket == b'}') {
+                        return Err(self.syntax("a bracket does not match"));
+                    }
+                    if depth == 0 {
+                        self.at += 1;
+                        return Ok(());
+                    }
+                }
+                _ => return Err(self.syntax("a control character")),
+            }
+            self.at += 1;
+        }
+    }
+
+    /// A string, from its opening quote to behind its closing one.
+    fn skip_string(&mut self) -> Result<(), ScanError> {
+        let start = self.at + 1;
+        let mut at = start;
+        loop {
+            let rest = self.body.get(at..).unwrap_or_default();
+            let Some(found) = memchr2(b'"', b'\\', rest) else {
+                self.at = self.body.len();
+                return Err(self.syntax("it ends inside a string"));
+            };
+            at += found;
+            if self.body.get(at) == Some(&b'"') {
+                break;
+            }
+            // A backslash and whatever it escapes.
+            at += 2;
+        }
+        let inner = self.body.get(start..at).unwrap_or_default();
+        if let Some(bad) = control_character(inner) {
+            self.at = start + bad;
+            return Err(self.syntax("a control character inside a string"));
+        }
+        self.at = at + 1;
+        Ok(())
+    }
+}
+
+/// The bytes that mean something between the values of a nested structure. NUL and its like stop
+/// the scan too; line breaks and tabs do not.
+const STRUCTURAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(byte as u8, b'"' | b'{' | b'}' | b'[' | b']')
+            || (byte < 0x20 && !matches!(byte as u8, b'\n' | b'\r' | b'\t'));
+        byte += 1;
+    }
+    table
+};
+
+/// Where the first byte below 0x20 stands. Blocks first, which the compiler turns into vectors.
+fn control_character(text: &[u8]) -> Option<usize> {
+    let clean = |block: &[u8]| !block.iter().fold(false, |any, &byte| any | (byte < 0x20));
+    let skipped = text.chunks(64).take_while(|block| clean(block)).count() * 64;
+    text.get(skipped..)?
+        .iter()
+        .position(|&byte| byte < 0x20)
+        .map(|at| skipped + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(body: &[u8]) -> String {
+        scan(body).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn members_are_found_where_they_stand() {
+        let body = br#" { "model" : "gpt-4o", "messages":[{"content":"a \"}] b"}], "n":1.5e3,"x":{} } "#;
+        let members = scan(body).unwrap();
+        assert_eq!(members.value("model"), Some(&br#""gpt-4o""#[..]));
+        assert_eq!(members.value("n"), Some(&b"1.5e3"[..]));
+        assert_eq!(members.value("x"), Some(&b"{}"[..]));
+        assert_eq!(members.all().len(), 4);
+    }
+
+    #[test]
+    fn an_escaped_name_is_the_same_name() {
+        let twice = br#"{"model":"a","mod\u0065l":"b"}"#;
+        assert_eq!(scan(twice).unwrap_err(), ScanError::Duplicate("model".into()));
+    }
+
+    #[test]
+    fn bad_bodies_are_told_apart() {
+        assert_eq!(scan(b"").unwrap_err(), ScanError::Empty);
+        assert_eq!(scan(b"[]").unwrap_err(), ScanError::NotAnObject("an array"));
+        assert_eq!(scan(b"{\"a\":\"\xff\"}").unwrap_err(), ScanError::NotUtf8(6));
+        assert!(error(b"{\"a\":\"\0\"}").contains("control character"));
+        assert!(error(b"{\"a\":[\0]}").contains("control character"));
+        assert!(error(b"{\"a\":\"x").contains("ends inside a string"));
+        assert!(error(b"{\"a\":[}").contains("does not match"));
+        assert!(error(b"{\"a\":1").contains("ends inside the object"));
+        assert!(error(b"{\"a\":tru}").contains("expected a value"));
+        assert!(error(b"{\"a\":01}").contains("expected a value"));
+        assert!(error(b"{\"a\":1}x").contains("follows the object"));
+        assert!(error(b"{\"a\":1,}").contains("field name"));
+        assert!(error(b"{a:1}").contains("field name"));
+        let deep = [b"{\"a\":".to_vec(), vec![b'['; 10_000]].concat();
+        assert_eq!(scan(&deep).unwrap_err(), ScanError::TooDeep);
+        let level = [b"{\"a\":".to_vec(), vec![b'['; 256], vec![b']'; 256], b"}".to_vec()].concat();
+        assert!(scan(&level).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_json_reads_is_scanned_alike(text in any::<String>(), number in any::<f64>(), rest in any::<String>()) {
+            let value = serde_json::json!({"model": text, "n": number, "list": [{"a": rest}, null], "last": true});
+            let body = serde_json::to_vec_pretty(&value).unwrap();
+            let members = scan(&body).unwrap();
+            prop_assert_eq!(members.all().len(), 4);
+            for member in members.all() {
+                let read: serde_json::Value = serde_json::from_slice(members.bytes(member).unwrap()).unwrap();
+                prop_assert_eq!(&read, &value[member.name.as_ref()]);
+            }
+            prop_assert_eq!(as_text(members.value("model").unwrap()).unwrap(), text);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = scan(&bytes);
+        }
+    }
+}

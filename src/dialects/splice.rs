@@ -1,0 +1,121 @@
+//! Changes fields of a JSON object in its bytes: key order, unknown fields, numbers and white
+//! space of everything else survive, and with them a provider's prompt cache.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use super::scan::Members;
+
+/// Pieces of a body to leave out, in order and apart from each other.
+pub type Cuts = SmallVec<[Range<usize>; 2]>;
+
+/// The cuts that remove the members for which `unwanted` holds, commas included.
+pub fn removals(members: &Members<'_>, unwanted: impl Fn(&str) -> bool) -> Cuts {
+    let all = members.all();
+    let mut cuts = Cuts::new();
+    if !all.iter().any(|member| unwanted(&member.name)) {
+        return cuts;
+    }
+    let last_kept = all.iter().rposition(|member| !unwanted(&member.name));
+    // Before the last kept member a removed one goes up to its successor; behind it, everything
+    // goes from that member's end, or the list would end in a comma.
+    for pair in all.windows(2).take(last_kept.unwrap_or(0)) {
+        if let [member, next] = pair
+            && unwanted(&member.name)
+        {
+            cuts.push(member.start..next.start);
+        }
+    }
+    let tail_start = match last_kept.and_then(|index| all.get(index)) {
+        Some(kept) => kept.value.end,
+        None => all.first().map_or(0, |member| member.start),
+    };
+    let tail_end = all.last().map_or(0, |member| member.value.end);
+    if tail_start < tail_end {
+        cuts.push(tail_start..tail_end);
+    }
+    cuts
+}
+
+/// `body` without `cuts` and with the bytes of `replaced` exchanged for the JSON string `text`.
+/// Nothing to do costs nothing: the same bytes come back.
+pub fn splice(body: &Bytes, cuts: &[Range<usize>], replaced: Option<(&Range<usize>, &str)>) -> Bytes {
+    let mut edits: SmallVec<[(Range<usize>, Vec<u8>); 3]> =
+        cuts.iter().map(|cut| (cut.clone(), Vec::new())).collect();
+    if let Some((range, text)) = replaced {
+        let quoted = serde_json::to_vec(text).unwrap_or_default();
+        if body.get(range.clone()) != Some(quoted.as_slice()) {
+            edits.push((range.clone(), quoted));
+        }
+    }
+    if edits.is_empty() {
+        return body.clone();
+    }
+    edits.sort_unstable_by_key(|(range, _)| range.start);
+    let added: usize = edits.iter().map(|(_, bytes)| bytes.len()).sum();
+    let mut out = BytesMut::with_capacity(body.len() + added);
+    let mut from = 0;
+    for (range, bytes) in &edits {
+        out.put_slice(body.get(from..range.start).unwrap_or_default());
+        out.put_slice(bytes);
+        from = range.end;
+    }
+    out.put_slice(body.get(from..).unwrap_or_default());
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialects::scan::scan;
+    use proptest::prelude::*;
+
+    fn without(body: &str, names: &[&str]) -> String {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let members = scan(&bytes).unwrap();
+        let cuts = removals(&members, |name| names.contains(&name));
+        String::from_utf8(splice(&bytes, &cuts, None).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn members_go_with_their_commas() {
+        let body = r#"{"a": 1, "b": 2 ,"c":3}"#;
+        assert_eq!(without(body, &["a"]), r#"{"b": 2 ,"c":3}"#);
+        assert_eq!(without(body, &["b"]), r#"{"a": 1, "c":3}"#);
+        assert_eq!(without(body, &["c"]), r#"{"a": 1, "b": 2}"#);
+        assert_eq!(without(body, &["b", "c"]), r#"{"a": 1}"#);
+        assert_eq!(without(body, &["a", "c"]), r#"{"b": 2}"#);
+        assert_eq!(without(body, &["a", "b", "c"]), "{}");
+    }
+
+    #[test]
+    fn everything_but_the_model_stays_as_it_is() {
+        let body = Bytes::from_static(b"{ \"z\":1.0,\"model\" : \"a\\u0062\", \"big\":12345678901234567890123 }");
+        let members = scan(&body).unwrap();
+        let range = members.get("model").unwrap().value.clone();
+        let out = splice(&body, &[], Some((&range, "o\"1")));
+        assert_eq!(out, &b"{ \"z\":1.0,\"model\" : \"o\\\"1\", \"big\":12345678901234567890123 }"[..]);
+    }
+
+    #[test]
+    fn the_same_model_costs_no_copy() {
+        let body = Bytes::from_static(br#"{"model":"m"}"#);
+        let range = scan(&body).unwrap().get("model").unwrap().value.clone();
+        assert_eq!(splice(&body, &[], Some((&range, "m"))).as_ptr(), body.as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn removal_leaves_the_other_members(keep in prop::collection::vec(any::<bool>(), 1..8)) {
+            let names: Vec<String> = (0..keep.len()).map(|index| format!("k{index}")).collect();
+            let object: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), serde_json::json!([1, "x"]))).collect();
+            let body = serde_json::to_string_pretty(&object).unwrap();
+            let gone: Vec<&str> = names.iter().zip(&keep).filter(|(_, keep)| !**keep).map(|(name, _)| name.as_str()).collect();
+            let left: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&without(&body, &gone)).unwrap();
+            let wanted: Vec<&String> = names.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(name, _)| name).collect();
+            prop_assert_eq!(left.keys().collect::<Vec<_>>(), wanted);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The long-lived state, and the [`Snapshot`] that a reload rebuilds. A request holds one
+//! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
+//! addresses and connections live in the [`Gateway`], so a reload never resets them.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::{
+    auth::KeyRing, config::Config, routing::Router, telemetry::metrics::Metrics,
+    upstream::discovery::Hosts,
+};
+
+/// Everything that a reload rebuilds.
+#[derive(Default)]
+pub struct Snapshot {
+    /// What the operator asked for.
+    pub config: Config,
+    /// Who may call.
+    pub keys: KeyRing,
+    /// Who serves what.
+    pub router: Router,
+}
+
+/// The state of the process.
+pub struct Gateway {
+    /// Counters.
+    pub metrics: Metrics,
+    /// Providers' addresses.
+    pub hosts: Hosts,
+    /// Set once the process is on its way out.
+    pub draining: AtomicBool,
+    /// Client connections that stand.
+    pub open_connections: AtomicUsize,
+    /// Requests being served.
+    pub open_requests: AtomicUsize,
+    snapshot: ArcSwap<Snapshot>,
+    ids: Ids,
+}
+
+impl Gateway {
+    /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
+    pub fn new(metrics: Metrics) -> Self {
+        Gateway {
+            metrics,
+            hosts: Hosts::default(),
+            draining: AtomicBool::new(false),
+            open_connections: AtomicUsize::new(0),
+            open_requests: AtomicUsize::new(0),
+            snapshot: ArcSwap::default(),
+            ids: Ids::default(),
+        }
+    }
+
+    /// The current snapshot, for a short look.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The current snapshot, to be held for a request.
+    pub fn hold_snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.hosts.forget_unused();
+    }
+
+    /// Whether the process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A new request id.
+    pub fn new_id(&self) -> RequestId {
+        self.ids.next()
+    }
+}
+
+/// `req_` and 24 characters that no other request of any process has, for all practical purposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId([u8; 28]);
+
+impl RequestId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("req_")
+    }
+}
+
+/// Ids from a counter, mixed with random keys of this process.
+#[derive(Default)]
+struct Ids {
+    count: AtomicU64,
+    keys: (RandomState, RandomState),
+}
+
+impl Ids {
+    fn next(&self) -> RequestId {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let high = self.keys.0.hash_one(count);
+        let low = self.keys.1.hash_one(count);
+        let mut bits = u128::from(high) << 64 | u128::from(low);
+        let mut id = *b"req_000000000000000000000000";
+        for place in id.iter_mut().skip(4) {
+            let digit = usize::try_from(bits & 31).unwrap_or(0);
+            *place = DIGITS.get(digit).copied().unwrap_or(b'0');
+            bits >>= 5;
+        }
+        RequestId(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_within_and_between_processes() {
+        let (one, other) = (Ids::default(), Ids::default());
+        let mut seen: Vec<_> = (0..1000).map(|_| one.next().as_str().to_owned()).collect();
+        seen.push(other.next().as_str().to_owned());
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 1001);
+        assert!(seen.iter().all(|id| id.len() == 28 && id.starts_with("req_")));
+    }
+}

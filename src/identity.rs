@@ -1,0 +1,18 @@
+//! Who is calling, once a key has been read. The plain type that `auth` hands to every stage.
+
+use std::sync::Arc;
+
+/// The caller of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// What logs call the key; never the key itself. `None` where no key is asked for.
+    pub key: Option<Arc<str>>,
+    /// The team that the key belongs to.
+    pub team: Option<Arc<str>>,
+    /// The user that the key belongs to.
+    pub user: Option<Arc<str>>,
+    /// The models that it may use, as globs. Empty means all.
+    pub models: Arc<[String]>,
+    /// Whether it is the administrator's.
+    pub master: bool,
+}

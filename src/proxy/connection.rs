@@ -1,0 +1,255 @@
+//! What happens to a connection before its first request, and around all of them: a cap on
+//! connections per address, a deadline for request heads, and the [`Watchdog`] on reading.
+
+use std::{
+    any::Any,
+    io,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use async_trait::async_trait;
+use pingora::{
+    apps::ServerApp,
+    http::ResponseHeader,
+    protocols::{
+        ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown,
+        SocketDigest, Ssl, Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
+        tls::SslDigest,
+    },
+    server::ShutdownWatch,
+};
+use pingora_limits::inflight::Inflight;
+use pingora_proxy::HttpProxy;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
+
+use super::{Proxy, watchdog::Watchdog};
+use crate::gateway::Gateway;
+
+/// The application behind the client port: guards connections, then hands them to Pingora's proxy.
+pub struct Connections {
+    gateway: Arc<Gateway>,
+    proxy: Arc<HttpProxy<Proxy>>,
+    per_address: Inflight,
+}
+
+/// Counts a connection for as long as it lives.
+struct Open<'a>(&'a AtomicUsize);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connections {
+    /// Guards what reaches `proxy`.
+    pub fn new(gateway: Arc<Gateway>, proxy: HttpProxy<Proxy>) -> Self {
+        Connections {
+            gateway,
+            proxy: Arc::new(proxy),
+            per_address: Inflight::new(),
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Connections {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let snapshot = self.gateway.snapshot();
+        let listen = &snapshot.config.listen;
+        let address: Option<IpAddr> = stream
+            .get_socket_digest()
+            .and_then(|digest| digest.peer_addr().and_then(|peer| peer.as_inet().map(|inet| inet.ip())));
+        let (_held, count) = self.per_address.incr(address, 1);
+        let cap = listen.connections_per_address;
+        if cap > 0 && usize::try_from(count).is_ok_and(|count| count > cap) {
+            self.gateway.metrics.connections_rejected.inc();
+            log::debug!("closed a connection from {address:?}: it holds {cap} already");
+            return None;
+        }
+        self.gateway.open_connections.fetch_add(1, Ordering::Relaxed);
+        let _open = Open(&self.gateway.open_connections);
+        let watchdog = Arc::new(Watchdog::new());
+        watchdog.arm(Instant::now() + listen.head_timeout_seconds.duration());
+        drop(snapshot);
+        let guarded = Guarded::new(stream, watchdog.clone());
+        let left = self.proxy.process_new(Box::new(guarded), shutdown).await;
+        // Nobody takes the mark once requests are over: it was a head that did not come.
+        if watchdog.take_fired() {
+            self.gateway.metrics.slow_heads.inc();
+        }
+        left
+    }
+
+    async fn cleanup(&self) {
+        self.proxy.cleanup().await;
+    }
+}
+
+/// The watchdog of the connection that a session's digest belongs to.
+pub fn watchdog_of(digest: Option<&Digest>) -> Option<Arc<Watchdog>> {
+    let proxy_digest = digest?.proxy_digest.as_ref()?;
+    proxy_digest.user_data.as_ref()?.downcast_ref::<Arc<Watchdog>>().cloned()
+}
+
+/// A client's stream whose reads fail once when the deadline of its watchdog has passed.
+/// The watchdog travels in the proxy digest, which has no other use on this side.
+#[derive(Debug)]
+struct Guarded {
+    inner: Stream,
+    watchdog: Arc<Watchdog>,
+    digest: Arc<ProxyDigest>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Guarded {
+    fn new(inner: Stream, watchdog: Arc<Watchdog>) -> Self {
+        let data: Box<dyn Any + Send + Sync> = Box::new(watchdog.clone());
+        let head = ResponseHeader::build_no_case(200, Some(0));
+        let digest = ProxyDigest::new(Box::new(head.unwrap_or_else(|_| unreachable_head())), Some(data));
+        Guarded {
+            inner,
+            watchdog,
+            digest: Arc::new(digest),
+            timer: None,
+        }
+    }
+
+    /// Ready once the deadline has passed; else the task is woken when it does.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(due) = self.watchdog.due() else {
+                return Poll::Pending;
+            };
+            let due = tokio::time::Instant::from_std(due);
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            // A timer set for earlier will ring, and this loop will look again.
+            if timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            ready!(timer.as_mut().poll(context));
+            if timer.deadline() >= due {
+                self.timer = None;
+                self.watchdog.fire();
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+/// 200 is a status; this is never called.
+fn unreachable_head() -> ResponseHeader {
+    ResponseHeader::from(http::response::Parts::from(http::Response::new(()).into_parts().0))
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.inner).poll_read(context, buffer) {
+            Poll::Pending => self
+                .poll_deadline(context)
+                .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "deadline passed"))),
+            ready => ready,
+        }
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Guarded {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Peek for Guarded {
+    /// Pingora peeks for HTTP/2's preface before it reads; the deadline holds here too.
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        tokio::select! {
+            peeked = self.inner.try_peek(buffer) => peeked,
+            () = self.watchdog.expire() => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "deadline passed"))
+            }
+        }
+    }
+}
+
+impl UniqueID for Guarded {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Guarded {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Guarded {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Guarded {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digest.clone())
+    }
+}
+
+impl GetSocketDigest for Guarded {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}

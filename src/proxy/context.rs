@@ -1,0 +1,172 @@
+//! What is known of a request while it is served. Pingora hands it to every phase.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{answer::Answer, endpoints::Endpoint, watchdog::Watchdog};
+use crate::{
+    chat::usage::Usage,
+    dialects::{Dialect, Inspection, openai_chat},
+    error::{GatewayError, ProviderFailure},
+    gateway::{Gateway, RequestId, Snapshot},
+    identity::Identity,
+    routing::Plan,
+    usage::record::Attempt,
+};
+
+/// A request, from its head to its log line.
+pub struct Context {
+    /// The state of the process; counts the request as open while it lives.
+    pub open: OpenRequest,
+    /// What its answer and its log line are found by.
+    pub id: RequestId,
+    /// The rules that it is served by.
+    pub snapshot: Arc<Snapshot>,
+    /// When its head had arrived.
+    pub started: Instant,
+    /// Who serves it: this session, or a child to which it was delegated.
+    pub role: Role,
+    /// The route; `None` where there is none.
+    pub endpoint: Option<&'static Endpoint>,
+    /// The dialect that errors take.
+    pub caller: &'static dyn Dialect,
+    /// Who sent it.
+    pub identity: Arc<Identity>,
+    /// Its body, as it came.
+    pub body: Bytes,
+    /// When the body had arrived.
+    pub body_read: Option<Instant>,
+    /// What routing had to know.
+    pub request: Inspection,
+    /// Whom to ask.
+    pub plan: Plan,
+    /// The clock on the provider.
+    pub watchdog: Option<Arc<Watchdog>>,
+    /// The attempt under way.
+    pub attempt: Option<OpenAttempt>,
+    /// Attempts that are over.
+    pub attempts: Vec<Attempt>,
+    /// What becomes of the provider's answer.
+    pub answer: Answer,
+    /// When the answer's first byte went out.
+    pub first_byte: Option<Instant>,
+    /// What the provider counted.
+    pub usage: Option<Usage>,
+    /// Why the last attempt failed.
+    pub failure: Option<ProviderFailure>,
+    /// What the client was told, or would have been.
+    pub error: Option<GatewayError>,
+    /// Bytes of the answer's body that went out.
+    pub bytes_out: usize,
+}
+
+/// Who serves a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The client's own session.
+    Direct,
+    /// The client's session, of a request that a child serves.
+    Parent,
+    /// The child.
+    Child,
+}
+
+/// An attempt under way.
+pub struct OpenAttempt {
+    /// When it began.
+    pub started: Instant,
+    /// When it must be over.
+    pub deadline: Instant,
+    /// When the answer's head had arrived.
+    pub head: Option<Instant>,
+    /// The provider's status.
+    pub status: Option<u16>,
+    /// The body for this provider.
+    pub body: Bytes,
+    /// How often a pooled connection turned out to be dead.
+    pub stale: u8,
+}
+
+/// Counts a request as open for as long as it lives.
+pub struct OpenRequest(pub Arc<Gateway>);
+
+impl OpenRequest {
+    fn new(gateway: Arc<Gateway>) -> Self {
+        gateway.open_requests.fetch_add(1, Ordering::Relaxed);
+        gateway.metrics.in_flight.inc();
+        OpenRequest(gateway)
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.open_requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+impl Context {
+    /// A request that has just arrived.
+    pub fn new(gateway: &Arc<Gateway>) -> Self {
+        Context {
+            id: gateway.new_id(),
+            snapshot: gateway.hold_snapshot(),
+            open: OpenRequest::new(gateway.clone()),
+            started: Instant::now(),
+            role: Role::Direct,
+            endpoint: None,
+            caller: &openai_chat::OpenAiChat,
+            identity: Arc::default(),
+            body: Bytes::new(),
+            body_read: None,
+            request: Inspection::default(),
+            plan: Plan::default(),
+            watchdog: None,
+            attempt: None,
+            attempts: Vec::new(),
+            answer: Answer::Undecided,
+            first_byte: None,
+            usage: None,
+            failure: None,
+            error: None,
+            bytes_out: 0,
+        }
+    }
+
+    /// The state of the process.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.open.0
+    }
+
+    /// Sets the clock on the provider, never past the attempt's own deadline.
+    pub fn wait_until(&self, at: Instant) {
+        if let Some(watchdog) = &self.watchdog {
+            let deadline = self.attempt.as_ref().map(|attempt| attempt.deadline);
+            watchdog.arm(deadline.map_or(at, |deadline| deadline.min(at)));
+        }
+    }
+
+    /// Stops the clock on the provider.
+    pub fn stop_waiting(&self) {
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.disarm();
+        }
+    }
+
+    /// Milliseconds spent in the gateway so far: since the body had arrived, less what attempts
+    /// took.
+    pub fn overhead_seconds(&self) -> f64 {
+        let from = self.body_read.unwrap_or(self.started);
+        let now = Instant::now();
+        let earlier: u64 = self.attempts.iter().map(|attempt| attempt.ms).sum();
+        let current = self.attempt.as_ref().map(|attempt| {
+            attempt.head.unwrap_or(now).saturating_duration_since(attempt.started).as_secs_f64()
+        });
+        let total = now.saturating_duration_since(from).as_secs_f64();
+        (total - earlier as f64 / 1000.0 - current.unwrap_or(0.0)).max(0.0)
+    }
+}

@@ -1,0 +1,125 @@
+//! Serves a request through a child of its session, where the session itself cannot: a body of
+//! unknown length beyond Pingora's retry buffer, and requests over HTTP/2, on whose shared
+//! connection no clock of their own can sit.
+//!
+//! The child is one of Pingora's subrequests. It takes over the whole [`Context`] and runs the
+//! same phases; this side carries its answer to the client, watches whether the client is still
+//! there, and wakes the child when its deadline has passed. Pingora's own `pipe_subrequest` does
+//! neither of the latter two.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pingora::{
+    Error, ErrorType,
+    protocols::http::{HttpTask, subrequest::server::SubrequestHandle},
+};
+use pingora_proxy::{
+    Session,
+    subrequest::{BodyMode, Ctx as SubrequestContext},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    context::{Context, Role},
+    watchdog::Watchdog,
+};
+use crate::error::GatewayError;
+
+/// Pieces of an answer that are written to the client in one go, at most.
+const MAX_BATCH: usize = 4;
+
+/// Runs the request in a child until it is answered.
+///
+/// # Errors
+/// Where no child could be made, or the client's side failed; the child knows by then.
+pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), GatewayError> {
+    let Some(spawner) = session.subrequest_spawner.take() else {
+        return Err(GatewayError::Internal("no subrequest can be made here".into()));
+    };
+    let watchdog = Arc::new(Watchdog::new());
+    let mut parent = Context::new(context.gateway());
+    parent.role = Role::Parent;
+    parent.id = context.id;
+    parent.caller = context.caller;
+    let mut child = std::mem::replace(context, parent);
+    child.role = Role::Child;
+    child.watchdog = Some(watchdog.clone());
+    let subrequest_context = SubrequestContext::builder()
+        .body_mode(BodyMode::NoBody)
+        .user_ctx(Box::new(Some(child)))
+        .build();
+    let (subrequest, handle) = spawner.create_subrequest(session.as_downstream(), subrequest_context);
+    let child = tokio::spawn(subrequest.run());
+    let result = carry(session, handle, &watchdog).await;
+    // The handle is gone: a child that still runs sees its client leave, and settles.
+    let _ = child.await;
+    result
+}
+
+/// The context that a child inherits.
+pub fn inherited(session: &mut Session) -> Option<Context> {
+    let data = session.subrequest_ctx.as_mut()?.user_ctx_mut()?;
+    data.downcast_mut::<Option<Context>>()?.take()
+}
+
+async fn carry(
+    session: &mut Session,
+    handle: SubrequestHandle,
+    watchdog: &Watchdog,
+) -> Result<(), GatewayError> {
+    let SubrequestHandle { tx, mut rx, .. } = handle;
+    let mut is_done = false;
+    loop {
+        tokio::select! {
+            task = rx.recv() => {
+                let Some(task) = task else { break };
+                let tasks = batch(task, &mut rx);
+                if tasks.is_empty() {
+                    continue;
+                }
+                match session.write_response_tasks(tasks).await {
+                    Ok(done) => is_done |= done,
+                    Err(_) => return Err(GatewayError::ClientGone),
+                }
+            }
+            left = session.downstream_session.read_body_or_idle(true), if !is_done => {
+                if left.is_err() {
+                    return Err(GatewayError::ClientGone);
+                }
+            }
+            () = watchdog.expire() => {
+                // A body where none is expected fails the child's wait for its client.
+                let poke = HttpTask::Body(Some(Bytes::from_static(b"!")), false);
+                let _ = tx.try_send(poke);
+            }
+        }
+    }
+    match is_done {
+        true => Ok(()),
+        // The child gave an answer up after it had begun: the client must see that it broke off.
+        false if session.response_written().is_some() => Err(GatewayError::ClientGone),
+        false => Err(GatewayError::Internal("the request was not answered".into())),
+    }
+}
+
+/// Whatever of the answer is here already. Informational heads stay here, as everywhere.
+fn batch(first: HttpTask, rx: &mut mpsc::Receiver<HttpTask>) -> Vec<HttpTask> {
+    let mut tasks = vec![first];
+    while tasks.len() < MAX_BATCH
+        && let Ok(task) = rx.try_recv()
+    {
+        tasks.push(task);
+    }
+    tasks.retain(|task| !is_informational(task));
+    tasks
+}
+
+fn is_informational(task: &HttpTask) -> bool {
+    matches!(task, HttpTask::Header(head, _) if head.status.is_informational())
+}
+
+/// The error that makes Pingora drop a client's session without another word.
+pub fn dropped() -> Box<Error> {
+    Error::new_down(ErrorType::ConnectionClosed)
+}

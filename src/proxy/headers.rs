@@ -1,0 +1,193 @@
+//! Heads: what a provider sees of a client's request, and a client of a provider's answer.
+
+use http::{HeaderName, HeaderValue, header};
+use pingora::{
+    Result,
+    http::{RequestHeader, ResponseHeader},
+};
+use smallvec::SmallVec;
+
+use super::{context::Context, endpoints::Kind};
+use crate::{auth::WEBSOCKET_KEY_PROTOCOL, upstream::provider::header_value};
+
+const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
+const BYPASS: HeaderValue = HeaderValue::from_static("BYPASS");
+const X_GATEWAY: HeaderName = HeaderName::from_static("x-gateway");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-provider-request-id");
+const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
+const X_MODEL: HeaderName = HeaderName::from_static("x-model");
+const X_MODEL_SOURCE: HeaderName = HeaderName::from_static("x-model-source");
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const X_OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Whether a client's header stays with the gateway: credentials, what proxies in between said
+/// about the client, what is the gateway's own, and what framed the body as it came.
+/// `accept-encoding` goes because the gateway reads answers for their usage and errors.
+fn stays_here(name: &str) -> bool {
+    name.starts_with("x-gateway-")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("cf-")
+        || name.starts_with("x-litellm-")
+        || matches!(
+            name,
+            "authorization"
+                | "proxy-authorization"
+                | "x-api-key"
+                | "api-key"
+                | "x-goog-api-key"
+                | "cookie"
+                | "forwarded"
+                | "via"
+                | "x-real-ip"
+                | "true-client-ip"
+                | "idempotency-key"
+                | "accept-encoding"
+                | "content-length"
+                | "transfer-encoding"
+                | "expect"
+                | "x-request-id"
+        )
+}
+
+/// Whether a provider's header goes no further: its cookies and its own front end's affairs.
+fn stays_there(name: &str) -> bool {
+    name.starts_with("cf-")
+        || matches!(
+            name,
+            "set-cookie" | "server" | "via" | "alt-svc" | "strict-transport-security" | "nel"
+                | "report-to" | "x-powered-by" | "server-timing" | "x-request-id" | "x-provider"
+        )
+}
+
+/// Writes the head for the provider of the current attempt over the client's.
+pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> {
+    let (Some(candidate), Some(endpoint)) = (context.plan.current(), context.endpoint) else {
+        return Ok(());
+    };
+    let provider = &candidate.provider;
+    let unwanted: SmallVec<[HeaderName; 8]> =
+        head.headers.keys().filter(|name| stays_here(name.as_str())).cloned().collect();
+    for name in &unwanted {
+        head.remove_header(name);
+    }
+    let path = match endpoint.kind {
+        Kind::Provider(suffix) => path(&provider.path_prefix, suffix, head.uri.query(), None),
+        Kind::WebSocket(suffix) => {
+            strip_protocol_key(head)?;
+            path(&provider.path_prefix, suffix, head.uri.query(), Some(&candidate.model))
+        }
+        _ => return Ok(()),
+    };
+    head.set_raw_path(path.as_bytes())?;
+    head.insert_header(header::HOST, provider.host_header.clone())?;
+    for (name, value) in &provider.headers {
+        head.insert_header(name.clone(), value.clone())?;
+    }
+    if let Some((name, value)) = provider.key() {
+        head.insert_header(name.clone(), value.clone())?;
+    }
+    if let (Kind::Provider(_), Some(attempt)) = (endpoint.kind, &context.attempt) {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(attempt.body.len()))?;
+        if !head.headers.contains_key(header::CONTENT_TYPE) {
+            head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The path at the provider: its prefix, the endpoint, and the client's query without its key
+/// and with the provider's name of the model.
+fn path(prefix: &str, suffix: &str, query: Option<&str>, model: Option<&str>) -> String {
+    let mut path = format!("{prefix}{suffix}");
+    let mut separator = '?';
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        if name == "key" || (name == "model" && model.is_some()) {
+            continue;
+        }
+        path.push(separator);
+        path.push_str(pair);
+        separator = '&';
+    }
+    if let Some(model) = model {
+        path.push(separator);
+        path.push_str("model=");
+        path.push_str(model);
+    }
+    path
+}
+
+/// Takes the client's key out of the subprotocols of a WebSocket.
+fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
+    let Some(offered) = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+        return Ok(());
+    };
+    let offered = offered.to_str().unwrap_or_default().to_owned();
+    let kept: Vec<&str> = offered
+        .split(',')
+        .map(str::trim)
+        .filter(|protocol| !protocol.starts_with(WEBSOCKET_KEY_PROTOCOL))
+        .collect();
+    head.remove_header(&header::SEC_WEBSOCKET_PROTOCOL);
+    if !kept.is_empty() {
+        head.insert_header(header::SEC_WEBSOCKET_PROTOCOL, header_value(&kept.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// Turns a provider's head into the gateway's.
+pub fn write_response(head: &mut ResponseHeader, context: &Context) -> Result<()> {
+    let unwanted: SmallVec<[HeaderName; 8]> =
+        head.headers.keys().filter(|name| stays_there(name.as_str())).cloned().collect();
+    for name in &unwanted {
+        let value = head.remove_header(name);
+        if let (true, Some(value)) = (*name == X_REQUEST_ID, value) {
+            head.insert_header(X_PROVIDER_REQUEST_ID, value)?;
+        }
+    }
+    write_own(head, context)
+}
+
+/// Adds the gateway's own headers.
+pub fn write_own(head: &mut ResponseHeader, context: &Context) -> Result<()> {
+    head.insert_header(X_REQUEST_ID, header_value(context.id.as_str()))?;
+    head.insert_header(X_GATEWAY, GATEWAY)?;
+    let attempts = context.attempts.len() + usize::from(context.attempt.is_some());
+    let Some(candidate) = context.plan.current().filter(|_| attempts > 0) else {
+        return Ok(());
+    };
+    head.insert_header(X_PROVIDER, candidate.provider.name_header.clone())?;
+    head.insert_header(X_MODEL, header_value(&candidate.model))?;
+    head.insert_header(X_MODEL_SOURCE, HeaderValue::from_static(context.plan.model_source()))?;
+    head.insert_header(X_CACHE, BYPASS)?;
+    head.insert_header(X_ATTEMPTS, HeaderValue::from(attempts))?;
+    let overhead = context.overhead_seconds();
+    context.gateway().metrics.overhead.observe(overhead);
+    let milliseconds = format!("{:.3}", overhead * 1000.0);
+    head.insert_header(SERVER_TIMING, header_value(&format!("gateway;dur={milliseconds}")))?;
+    head.insert_header(X_OVERHEAD, header_value(&milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_key_does_not_travel_in_the_query() {
+        assert_eq!(path("/v1", "/embeddings", None, None), "/v1/embeddings");
+        assert_eq!(path("", "/x", Some("key=secret&a=b&&c"), None), "/x?a=b&c");
+        assert_eq!(path("/v1", "/realtime", Some("model=x&a=b"), Some("y")), "/v1/realtime?a=b&model=y");
+    }
+
+    #[test]
+    fn the_clients_key_does_not_travel_in_a_subprotocol() {
+        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+        let offered = "realtime, openai-insecure-api-key.secret, openai-beta.realtime-v1";
+        head.insert_header("sec-websocket-protocol", offered).unwrap();
+        strip_protocol_key(&mut head).unwrap();
+        assert_eq!(head.headers["sec-websocket-protocol"], "realtime, openai-beta.realtime-v1");
+    }
+}

@@ -1,0 +1,98 @@
+//! Routes that the gateway answers itself: health and models.
+
+use bytes::Bytes;
+use http::StatusCode;
+use pingora_proxy::Session;
+use serde_json::{Value, json};
+
+use super::{
+    context::Context,
+    endpoints::{Kind, model_id},
+    respond,
+};
+use crate::{auth, error::GatewayError, pattern};
+
+/// LiteLLM's date for models whose own is not known; clients want a number there.
+const MODEL_CREATED: u64 = 1_677_610_602;
+
+/// Whether the route needs no key.
+pub(super) fn is_public(kind: Kind) -> bool {
+    matches!(kind, Kind::Health | Kind::Alive | Kind::Ready)
+}
+
+/// Answers one of the gateway's own routes.
+///
+/// # Errors
+/// `UnknownModel`, `Draining`, and `ClientGone` where the answer could not be sent.
+pub(super) async fn answer(
+    session: &mut Session,
+    context: &mut Context,
+    kind: Kind,
+) -> Result<(), GatewayError> {
+    let body = match kind {
+        Kind::Alive => json!("I'm alive!"),
+        Kind::Ready if context.gateway().is_draining() => return Err(GatewayError::Draining),
+        Kind::Ready => json!({"status": "healthy"}),
+        Kind::Models => models(context),
+        Kind::Model => model(session, context)?,
+        _ => health(session, context),
+    };
+    let body = Bytes::from(body.to_string());
+    let sent = respond::json(session, context, StatusCode::OK, body).await;
+    sent.map_err(|_| GatewayError::ClientGone)
+}
+
+/// `{status}`, and for who holds the master key LiteLLM's four fields as well.
+fn health(session: &Session, context: &Context) -> Value {
+    let head = session.req_header();
+    let key = auth::client_key(&head.headers, head.uri.query());
+    let is_master = key
+        .and_then(|key| context.snapshot.keys.find(&key))
+        .is_some_and(|identity| identity.master);
+    if !is_master {
+        return json!({"status": "ok"});
+    }
+    let endpoints: Vec<Value> = context
+        .snapshot
+        .router
+        .members
+        .values()
+        .map(|member| json!({"provider": &*member.provider.name, "api_base": member.provider.host_name()}))
+        .collect();
+    json!({
+        "status": "ok", "healthy_count": endpoints.len(), "unhealthy_count": 0,
+        "healthy_endpoints": endpoints, "unhealthy_endpoints": [],
+    })
+}
+
+fn models(context: &Context) -> Value {
+    let data: Vec<Value> = visible(context).map(|(name, owner)| entry(&name, &owner)).collect();
+    json!({"object": "list", "data": data})
+}
+
+fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
+    let id = model_id(session.req_header().uri.path()).unwrap_or_default();
+    if let Some((name, owner)) = visible(context).find(|(name, _)| name == id) {
+        return Ok(entry(&name, &owner));
+    }
+    // A name that no list holds may still lead somewhere: `openai/…`, or a provider of any name.
+    let plan = context.snapshot.router.plan(Some(id), None)?;
+    match plan.current().filter(|_| may_use(context, id)) {
+        Some(candidate) => Ok(entry(id, &candidate.provider.name)),
+        None => Err(GatewayError::UnknownModel { model: id.to_owned(), nearest: Vec::new() }),
+    }
+}
+
+fn visible(context: &Context) -> impl Iterator<Item = (String, std::sync::Arc<str>)> {
+    let names = context.snapshot.router.models().into_iter();
+    names.filter(|(name, _)| may_use(context, name))
+}
+
+fn may_use(context: &Context, name: &str) -> bool {
+    let allowed = &context.identity.models;
+    allowed.is_empty() || allowed.iter().any(|glob| pattern::matches(glob, name))
+}
+
+fn entry(name: &str, owner: &str) -> Value {
+    json!({"id": name, "object": "model", "created": MODEL_CREATED, "owned_by": owner})
+}

@@ -1,0 +1,297 @@
+//! The client port: the only `impl ProxyHttp`, and the table of contents of a request. Each
+//! phase is a few lines that call one module.
+//!
+//! ```text
+//! connection             cap per address, deadline for the head      connection
+//! early_request_filter   whose clock, whose child                    connection, delegate
+//! request_filter         route · key · body · candidates             endpoints, auth, body, routing
+//! upstream_peer          the next candidate's address                attempt
+//! upstream_request_filter, request_body_filter    its head and body  headers, dialects
+//! upstream_response_filter                        judge its answer   attempt
+//! response_filter, response_body_filter           pass it on         headers, answer
+//! fail_to_connect, error_while_proxy              who next?          attempt
+//! fail_to_proxy          nobody: an error, or the end of a stream    respond
+//! logging                metrics, one line                           usage
+//! ```
+
+mod answer;
+mod attempt;
+mod body;
+pub mod connection;
+mod context;
+mod delegate;
+mod endpoints;
+mod headers;
+mod local;
+mod respond;
+mod settle;
+mod watchdog;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::{
+    Error, Result,
+    http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
+    protocols::Digest,
+    upstreams::peer::HttpPeer,
+};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::{auth, error::GatewayError, gateway::Gateway};
+use answer::Answer;
+use context::{Context, Role};
+use endpoints::{Found, Kind};
+
+/// The proxy on the client port.
+pub struct Proxy {
+    gateway: Arc<Gateway>,
+}
+
+impl Proxy {
+    /// A proxy that serves by the gateway's snapshots.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Proxy { gateway }
+    }
+
+    /// Route, key, body, candidates. `true` where the answer has been given.
+    async fn accept(&self, session: &mut Session, context: &mut Context) -> Result<bool, GatewayError> {
+        let head = session.req_header();
+        context.caller = endpoints::caller_dialect(head.uri.path(), &head.headers);
+        let endpoint = match endpoints::find(&head.method, head.uri.path()) {
+            Found::Endpoint(endpoint) => endpoint,
+            Found::WrongMethod(allow) => return Err(settle::wrong_method(head, allow)),
+            Found::Unknown => return Err(settle::unknown_route(head)),
+        };
+        context.endpoint = Some(endpoint);
+        if local::is_public(endpoint.kind) {
+            return local::answer(session, context, endpoint.kind).await.map(|()| true);
+        }
+        let snapshot = context.snapshot.clone();
+        context.identity = snapshot.keys.authenticate(&head.headers, head.uri.query())?;
+        let hint = settle::header_text(head, "x-gateway-provider");
+        match endpoint.kind {
+            Kind::Provider(_) => {}
+            Kind::WebSocket(_) => {
+                let query = head.uri.query().unwrap_or_default();
+                context.request.model = auth::query_value(query, "model").map(str::to_owned);
+                return settle::plan(context, hint.as_deref()).map(|()| false);
+            }
+            kind => return local::answer(session, context, kind).await.map(|()| true),
+        }
+        let body = body::read(session, &snapshot.config.listen).await?;
+        context.body_read = Some(Instant::now());
+        context.request = context.caller.inspect(&body.bytes)?;
+        context.body = body.bytes;
+        settle::plan(context, hint.as_deref())?;
+        if body.is_buffered && !session.is_http2() {
+            return Ok(false);
+        }
+        delegate::run(session, context).await.map(|()| true)
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.gateway)
+    }
+
+    /// The gateway compresses nothing: providers' answers pass as they are.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        // Providers' `100 Continue` and the withheld heads of errors are not for clients.
+        session.set_ignore_info_resp(true);
+        if let Some(inherited) = delegate::inherited(session) {
+            *context = inherited;
+            return Ok(());
+        }
+        context.watchdog = connection::watchdog_of(session.digest());
+        context.stop_waiting();
+        if session.is_http2() {
+            context.watchdog = None;
+        }
+        Ok(())
+    }
+
+    fn allow_spawning_subrequest(&self, _: &Session, context: &Context) -> bool {
+        context.role == Role::Direct
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if context.role == Role::Child {
+            return Ok(false);
+        }
+        match self.accept(session, context).await {
+            Ok(is_answered) => Ok(is_answered),
+            Err(_) if context.role == Role::Parent && session.response_written().is_some() => {
+                Err(delegate::dropped())
+            }
+            Err(GatewayError::ClientGone) => {
+                context.error = Some(GatewayError::ClientGone);
+                Err(delegate::dropped())
+            }
+            Err(error) => respond::error(session, context, error).await.map(|()| true),
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        attempt::begin(context)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _is_reused: bool,
+        _: &HttpPeer,
+        _: std::os::unix::io::RawFd,
+        _: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if let Some(candidate) = context.plan.current() {
+            context.wait_until(Instant::now() + candidate.provider.timeouts.first_byte);
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        head: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        headers::write_request(head, context)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        // Pingora offers what its retry buffer holds; the provider gets what was written for it.
+        if is_end
+            && !session.was_upgraded()
+            && let (Some(attempt), Some(Kind::Provider(_))) =
+                (&context.attempt, context.endpoint.map(|endpoint| endpoint.kind))
+        {
+            *body = Some(attempt.body.clone());
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        attempt::judge_head(context, head)
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        match context.answer {
+            Answer::Undecided => Ok(()),
+            // An informational head is not sent on: nothing has been said to the client yet.
+            Answer::Withheld(_) => head.set_status(102),
+            _ => {
+                context.first_byte = Some(Instant::now());
+                headers::write_response(head, context)
+            }
+        }
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let Some(candidate) = context.plan.current() {
+            let (dialect, idle) = (candidate.provider.dialect, candidate.provider.timeouts.idle);
+            let usage = context.answer.pass(body, is_end, dialect);
+            context.usage = usage.or(context.usage);
+            if !matches!(context.answer, Answer::Raw) {
+                context.wait_until(Instant::now() + idle);
+            }
+        }
+        context.bytes_out += body.as_ref().map_or(0, Bytes::len);
+        match attempt::withheld_body(&mut context.answer) {
+            Some(said) if is_end => Err(attempt::judge_error_body(context, &said)),
+            Some(said) => {
+                context.answer = Answer::Withheld(said.into());
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        attempt::judge_connect_failure(context, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        is_reused: bool,
+    ) -> Box<Error> {
+        let is_answering = session.response_written().is_some();
+        attempt::judge_failure(context, error, is_reused, is_answering)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        _: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let error_code = settle::give_up(session, context).await;
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        settle::finish(session, context, error).await;
+    }
+
+    /// Attempts that failed are in the request's own line.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Context,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

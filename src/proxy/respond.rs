@@ -1,0 +1,100 @@
+//! Answers that the gateway writes itself: errors in the caller's shape, models, health.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::{Result, http::ResponseHeader};
+use pingora_proxy::Session;
+use tokio::time::timeout_at;
+
+use super::{answer::Answer, body, context::Context, headers};
+use crate::{error::GatewayError, upstream::provider::header_value};
+
+/// How long the rest of a refused body is read and thrown away, so that the client gets to see
+/// the refusal instead of a reset connection.
+const LINGER: Duration = Duration::from_secs(2);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Answers with a JSON body.
+pub async fn json(
+    session: &mut Session,
+    context: &mut Context,
+    status: StatusCode,
+    body: Bytes,
+) -> Result<()> {
+    let head = head(context, status, body.len())?;
+    send(session, context, head, body).await
+}
+
+/// Answers with an error, in the shape of the caller's dialect.
+pub async fn error(
+    session: &mut Session,
+    context: &mut Context,
+    error: GatewayError,
+) -> Result<()> {
+    let body = context.caller.write_error(&error);
+    let mut head = head(context, error.status(), body.len())?;
+    if let Some(after) = error.retry_after() {
+        head.insert_header(header::RETRY_AFTER, header_value(after))?;
+    }
+    match &error {
+        GatewayError::WrongMethod { allow, .. } => head.insert_header(header::ALLOW, *allow)?,
+        GatewayError::MissingKey | GatewayError::InvalidKey => {
+            head.insert_header(header::WWW_AUTHENTICATE, "Bearer")?;
+        }
+        _ => {}
+    }
+    context.error = Some(error);
+    send(session, context, head, body).await
+}
+
+/// Ends an answer that has begun and cannot be completed. A stream gets its dialect's error
+/// event; anything else must break off visibly, which leaving it unfinished does.
+pub async fn break_off(session: &mut Session, context: &mut Context, error: GatewayError) {
+    context.gateway().metrics.broken_answers.inc();
+    if matches!(context.answer, Answer::Events(_)) {
+        let event = context.caller.write_stream_error(&error);
+        context.bytes_out += event.len();
+        // Where the client has left as well, there is nobody to tell.
+        let _ = session.write_response_body(Some(event), true).await;
+    }
+    context.error = Some(error);
+}
+
+fn head(context: &Context, status: StatusCode, length: usize) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build_no_case(status, Some(12))?;
+    head.insert_header(header::CONTENT_TYPE, JSON)?;
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
+    headers::write_own(&mut head, context)?;
+    Ok(head)
+}
+
+async fn send(
+    session: &mut Session,
+    context: &mut Context,
+    head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
+    let is_head = session.req_header().method == Method::HEAD;
+    let has_unread_body = !session.as_mut().is_body_done();
+    if has_unread_body {
+        session.set_keepalive(None);
+    }
+    context.bytes_out = if is_head { 0 } else { body.len() };
+    session.write_response_header(Box::new(head), is_head).await?;
+    if !is_head {
+        session.write_response_body(Some(body), true).await?;
+    }
+    // Who waits for `100 Continue` sends no body once it has seen an answer.
+    if has_unread_body && !body::expects_continue(session) {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+async fn linger(session: &mut Session) {
+    let deadline = Instant::now() + LINGER;
+    while let Ok(Ok(Some(_))) = timeout_at(deadline.into(), session.as_mut().read_request_body()).await {}
+}

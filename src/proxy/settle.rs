@@ -1,0 +1,195 @@
+//! The two ends of a request: who may serve it, and what is said and counted when it is over.
+
+use std::time::Instant;
+
+use http::Method;
+use pingora::{Error, http::RequestHeader};
+use pingora_proxy::Session;
+
+use super::{
+    attempt,
+    context::{Context, Role},
+    respond,
+};
+use crate::{
+    config::RequestLog,
+    error::GatewayError,
+    pattern,
+    telemetry::{
+        logging,
+        metrics::Observation,
+    },
+    usage::record::Record,
+};
+
+/// Finds the candidates for a request whose body has been read.
+///
+/// # Errors
+/// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
+pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), GatewayError> {
+    let request = &context.request;
+    let provider = request.provider.as_deref().or(hint);
+    let model = request.model.as_deref();
+    let allowed = &context.identity.models;
+    if let (Some(model), false) = (model, allowed.is_empty())
+        && !allowed.iter().any(|glob| pattern::matches(glob, model))
+    {
+        return Err(GatewayError::ModelForbidden {
+            model: model.to_owned(),
+            key: context.identity.key.as_deref().unwrap_or_default().to_owned(),
+            allowed: allowed.join(", "),
+        });
+    }
+    context.plan = context.snapshot.router.plan(model, provider)?;
+    Ok(())
+}
+
+/// Says to the client that nobody could serve it, or that the answer is over. Gives back the
+/// status for Pingora's log; 0 where the client is gone.
+pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16 {
+    context.stop_waiting();
+    if context.role == Role::Parent {
+        return 0;
+    }
+    if matches!(context.error, Some(GatewayError::ClientGone)) {
+        return 0;
+    }
+    let error = attempt::final_error(context);
+    let status = error.status().as_u16();
+    if session.response_written().is_some() {
+        respond::break_off(session, context, error).await;
+    } else {
+        session.set_keepalive(None);
+        // Where even that fails the client has left; the log line will say so.
+        if respond::error(session, context, error).await.is_err() {
+            context.error = Some(GatewayError::ClientGone);
+        }
+    }
+    status
+}
+
+/// Counts and logs a request that is over.
+pub(super) async fn finish(session: &mut Session, context: &mut Context, error: Option<&Error>) {
+    if context.role == Role::Parent {
+        arm_for_next_head(session, context);
+        return;
+    }
+    match error {
+        None if context.attempt.is_some() && session.response_written().is_some() => {
+            attempt::succeed(context);
+        }
+        // An error answer without a body ends without any filter having seen its end.
+        None if session.response_written().is_none() => {
+            if context.attempt.is_some() {
+                attempt::judge_error_body(context, &[]);
+            }
+            give_up(session, context).await;
+        }
+        _ => {}
+    }
+    let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
+    let written = session.response_written().map(|head| head.status.as_u16());
+    let status = match written {
+        Some(status) if !is_gone => status,
+        _ => 499,
+    };
+    if is_gone {
+        context.gateway().metrics.client_disconnects.inc();
+    }
+    observe(context, status);
+    log_line(session, context, status);
+    arm_for_next_head(session, context);
+}
+
+fn observe(context: &Context, status: u16) {
+    let metrics = &context.gateway().metrics;
+    let seen = Observation {
+        status,
+        latency: context.started.elapsed().as_secs_f64(),
+        first_byte: context.first_byte.map(|at| (at - context.started).as_secs_f64()),
+        usage: context.usage,
+        stream: context.request.stream,
+    };
+    let series = match context.plan.current() {
+        Some(candidate) => metrics.series(&candidate.provider.name, &candidate.model),
+        None => metrics.series(&"none".into(), "none"),
+    };
+    metrics.observe(&series, &seen);
+}
+
+fn log_line(session: &Session, context: &Context, status: u16) {
+    let is_wanted = match context.snapshot.config.telemetry.log.requests {
+        RequestLog::All => true,
+        RequestLog::Errors => context.error.is_some() || status >= 400,
+        RequestLog::Off => false,
+    };
+    if !is_wanted {
+        return;
+    }
+    let head = session.req_header();
+    let candidate = context.plan.current();
+    let identity = &context.identity;
+    let milliseconds = |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
+    let record = Record {
+        id: context.id.as_str(),
+        client: session.client_addr().and_then(|address| Some(address.as_inet()?.ip())),
+        key: identity.key.as_deref(),
+        team: identity.team.as_deref(),
+        user: identity.user.as_deref(),
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        status,
+        model: context.request.model.as_deref(),
+        provider: candidate.map(|candidate| &*candidate.provider.name),
+        served_model: candidate.map(|candidate| &*candidate.model),
+        stream: context.request.stream,
+        attempts: &context.attempts,
+        error: context.error.as_ref().map(GatewayError::code),
+        latency_ms: milliseconds(Instant::now()),
+        first_byte_ms: context.first_byte.map(milliseconds),
+        bytes_in: context.body.len(),
+        bytes_out: context.bytes_out,
+        usage: context.usage,
+    };
+    logging::write_line(&record.line(logging::is_json()));
+}
+
+/// The connection waits for its next request now; that may not take forever.
+fn arm_for_next_head(session: &Session, context: &Context) {
+    if session.as_downstream().is_subrequest() || session.is_http2() {
+        return;
+    }
+    if let Some(watchdog) = super::connection::watchdog_of(session.digest()) {
+        watchdog.take_fired();
+        watchdog.arm(Instant::now() + context.snapshot.config.listen.head_timeout_seconds.duration());
+    }
+}
+
+pub(super) fn wrong_method(head: &RequestHeader, allow: &'static str) -> GatewayError {
+    GatewayError::WrongMethod {
+        method: shown(head.method.as_str()),
+        path: shown(head.uri.path()),
+        allow,
+    }
+}
+
+pub(super) fn unknown_route(head: &RequestHeader) -> GatewayError {
+    GatewayError::UnknownRoute {
+        method: shown(method(&head.method)),
+        path: shown(head.uri.path()),
+    }
+}
+
+/// A header's text; `None` where it is absent or not text.
+pub(super) fn header_text(head: &RequestHeader, name: &str) -> Option<String> {
+    head.headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn method(method: &Method) -> &str {
+    method.as_str()
+}
+
+/// What a client sent, cut to a length that fits an error message.
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}

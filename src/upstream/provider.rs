@@ -1,0 +1,210 @@
+//! A configured provider, ready to be called: everything that a request needs is worked out once,
+//! when the configuration is read.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{HeaderName, HeaderValue};
+use pingora::{
+    protocols::tls::CaType,
+    upstreams::peer::{ALPN, HttpPeer},
+    utils::tls::{WrappedX509, parse_x509},
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use super::discovery::{Host, Hosts};
+use crate::{dialects::Dialect, secret::Secret};
+
+/// Streams on one HTTP/2 connection to a provider, at most.
+const MAX_H2_STREAMS: usize = 100;
+/// HTTP/2 flow-control windows: as large as an answer is likely to be, so that a provider never
+/// waits for ours.
+const H2_WINDOW_BYTES: u32 = 4 << 20;
+/// How long an idle connection is kept. Providers close theirs after one to ten minutes.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// What a provider is built from.
+pub struct Settings<'a> {
+    /// Its configured name.
+    pub name: &'a str,
+    /// `http` or `https`, host, port and path prefix (`/v1`).
+    pub base_url: &'a http::Uri,
+    /// The dialect that it speaks.
+    pub dialect: &'static dyn Dialect,
+    /// The header that carries its key, and the word before the key (`Bearer `).
+    pub key_header: (HeaderName, &'static str),
+    /// Its keys; none where it asks for none.
+    pub keys: &'a [Secret],
+    /// Headers to send with every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The HTTP versions to offer.
+    pub alpn: ALPN,
+    /// Certificate authorities instead of the system's.
+    pub ca_file: Option<&'a Path>,
+    /// The name on its certificate, where it is not the host.
+    pub server_name: Option<&'a str>,
+    /// How long to wait for it.
+    pub timeouts: Patience,
+    /// Whether it runs beside the gateway (`X-Model-Source: local`).
+    pub local: bool,
+}
+
+/// How long to wait for a provider.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the fields are those of `config::Timeouts`")]
+pub struct Patience {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+/// A provider, ready to be called.
+pub struct Provider {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// The same, for `X-Provider`.
+    pub name_header: HeaderValue,
+    /// The dialect that it speaks.
+    pub dialect: &'static dyn Dialect,
+    /// What the `Host` header says.
+    pub host_header: HeaderValue,
+    /// What comes before an endpoint's path: `/v1` of `https://api.openai.com/v1`.
+    pub path_prefix: Box<str>,
+    /// Headers to send with every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How long to wait for it.
+    pub timeouts: Patience,
+    /// Whether it runs beside the gateway.
+    pub local: bool,
+    host: Arc<Host>,
+    peer: HttpPeer,
+    websocket_peer: HttpPeer,
+    key_header: HeaderName,
+    keys: Vec<HeaderValue>,
+    next_key: AtomicUsize,
+}
+
+impl Provider {
+    /// Works a provider out.
+    ///
+    /// # Errors
+    /// A sentence for the operator where its URL, a key or its CA file cannot be used.
+    pub fn new(settings: Settings<'_>, hosts: &Hosts) -> Result<Self, String> {
+        let url = settings.base_url;
+        let wrong = |what: &str| format!("provider `{}`: {what}", settings.name);
+        let is_tls = url.scheme_str() == Some("https");
+        let host = url.host().ok_or_else(|| wrong("its base_url has no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let authority = url.authority().map_or(host, |authority| authority.as_str());
+        let server_name = settings.server_name.unwrap_or(host);
+        let keys = settings.keys.iter().map(|key| {
+            let mut value = HeaderValue::try_from(format!("{}{}", settings.key_header.1, key.expose()))
+                .map_err(|_| wrong("its key holds characters that no header can carry"))?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        let peer = peer(&settings, is_tls, server_name).map_err(|error| wrong(&error))?;
+        // A WebSocket needs HTTP/1.1, and a connection of its own.
+        let mut websocket_peer = peer.clone();
+        websocket_peer.options.alpn = ALPN::H1;
+        websocket_peer.group_key = peer.group_key.wrapping_add(1);
+        Ok(Provider {
+            name: settings.name.into(),
+            name_header: header_value(settings.name),
+            dialect: settings.dialect,
+            host_header: header_value(authority),
+            path_prefix: url.path().trim_end_matches('/').into(),
+            timeouts: settings.timeouts,
+            local: settings.local,
+            host: hosts.get(host, port),
+            websocket_peer,
+            peer,
+            keys: keys.collect::<Result<_, String>>()?,
+            key_header: settings.key_header.0,
+            headers: settings.headers,
+            next_key: AtomicUsize::new(0),
+        })
+    }
+
+    /// Where to connect, for one attempt; `None` while its name has no address.
+    pub fn peer(&self, websocket: bool) -> Option<Box<HttpPeer>> {
+        let address = self.host.next_address()?;
+        let template = if websocket { &self.websocket_peer } else { &self.peer };
+        let mut peer = Box::new(template.clone());
+        peer._address = address.into();
+        Some(peer)
+    }
+
+    /// The header that carries its key, with the next of its keys.
+    pub fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        let turn = match self.keys.len() {
+            0 => return None,
+            1 => 0,
+            count => self.next_key.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        self.keys.get(turn).map(|key| (&self.key_header, key))
+    }
+
+    /// The host's name, for messages.
+    pub fn host_name(&self) -> &str {
+        self.host.name()
+    }
+}
+
+/// A header value of text that may hold anything.
+pub fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}
+
+fn peer(settings: &Settings<'_>, is_tls: bool, server_name: &str) -> Result<HttpPeer, String> {
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let mut peer = HttpPeer::new(nowhere, is_tls, server_name.to_owned());
+    let options = &mut peer.options;
+    options.alpn = settings.alpn.clone();
+    options.connection_timeout = Some(settings.timeouts.connect);
+    options.total_connection_timeout = Some(settings.timeouts.connect);
+    options.idle_timeout = Some(POOL_IDLE);
+    // The exact timeouts are `proxy::watchdog`'s, who can tell the first byte from the next ones.
+    // Pingora's own is a last resort above them.
+    let longest = settings.timeouts.first_byte.max(settings.timeouts.idle);
+    options.read_timeout = Some(longest.saturating_add(Duration::from_secs(5)));
+    options.write_timeout = Some(settings.timeouts.idle);
+    options.max_h2_streams = MAX_H2_STREAMS;
+    options.h2_stream_window_size = Some(H2_WINDOW_BYTES);
+    options.h2_connection_window_size = Some(H2_WINDOW_BYTES);
+    if let Some(file) = settings.ca_file {
+        options.ca = Some(authorities(file)?);
+    }
+    // Connections are shared by whoever trusts the same authorities and speaks the same version,
+    // which Pingora's own key does not hold.
+    let mut hasher = DefaultHasher::new();
+    (settings.ca_file, format!("{:?}", settings.alpn)).hash(&mut hasher);
+    peer.group_key = hasher.finish() & !1;
+    Ok(peer)
+}
+
+fn authorities(file: &Path) -> Result<Arc<CaType>, String> {
+    let wrong = |what: String| format!("its ca_file {}: {what}", file.display());
+    let mut authorities = Vec::new();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        // Checked here, for Pingora's own parser takes it for granted.
+        x509_parser::parse_x509_certificate(&certificate).map_err(|error| wrong(error.to_string()))?;
+        authorities.push(WrappedX509::new(certificate.to_vec(), parse_x509));
+    }
+    if authorities.is_empty() {
+        return Err(wrong("it holds no certificate".into()));
+    }
+    Ok(authorities.into_boxed_slice().into())
+}

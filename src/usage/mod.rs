@@ -1,0 +1,3 @@
+//! What happened: one record a request.
+
+pub mod record;

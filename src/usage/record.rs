@@ -1,0 +1,185 @@
+//! The record of a finished request, and its form as a log line.
+
+use std::{fmt::Write, sync::Arc, time::SystemTime};
+
+use serde::Serialize;
+
+use crate::{
+    chat::usage::Usage,
+    error::Outcome,
+    telemetry::logging::{quoted, timestamp},
+};
+
+/// One attempt at a provider.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// The provider's configured name.
+    pub provider: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+    /// How it ended.
+    #[serde(serialize_with = "outcome_name")]
+    pub outcome: Outcome,
+    /// The provider's status, where it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+    /// What went wrong, in the words of whoever noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A finished request. Absent values are left out of the line.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// The request's id, as in `X-Request-Id`.
+    pub id: &'a str,
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<std::net::IpAddr>,
+    /// The name of the key that it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a str>,
+    /// The key's team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<&'a str>,
+    /// The key's user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<&'a str>,
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's path, without its query.
+    pub path: &'a str,
+    /// The status that the client saw; 499 where it left.
+    pub status: u16,
+    /// The model that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    /// The provider that served, or that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<&'a str>,
+    /// The model's name there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_model: Option<&'a str>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// What was tried, in order.
+    #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
+    pub attempts: &'a [Attempt],
+    /// A stable word for what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
+    /// From the request's head to the answer's end, in milliseconds.
+    pub latency_ms: u64,
+    /// From the request's head to the answer's first byte, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
+    /// Bytes of the request's body.
+    pub bytes_in: usize,
+    /// Bytes of the answer's body.
+    pub bytes_out: usize,
+    /// What the provider counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+impl Record<'_> {
+    /// The line for a log, without its line break.
+    pub fn line(&self, json: bool) -> Vec<u8> {
+        let time = timestamp(SystemTime::now());
+        if json {
+            let mut line = Vec::with_capacity(640);
+            let _ = std::io::Write::write_fmt(
+                &mut line,
+                format_args!("{{\"time\":\"{time}\",\"level\":\"info\",\"event\":\"request\","),
+            );
+            let brace = line.len();
+            // The record's own opening brace gives way to the fields above.
+            if serde_json::to_writer(&mut line, self).is_ok() && line.get(brace) == Some(&b'{') {
+                line.remove(brace);
+            }
+            return line;
+        }
+        let mut line = format!("{time} INFO  request status={}", self.status);
+        let mut field = |name: &str, value: &str| {
+            let _ = write!(line, " {name}={}", quoted(value));
+        };
+        field("method", self.method);
+        field("path", self.path);
+        for (name, value) in [
+            ("model", self.model),
+            ("provider", self.provider),
+            ("served_model", self.served_model),
+            ("key", self.key),
+            ("error", self.error),
+        ] {
+            if let Some(value) = value {
+                field(name, value);
+            }
+        }
+        let _ = write!(line, " latency={}ms", self.latency_ms);
+        if let Some(first_byte_ms) = self.first_byte_ms {
+            let _ = write!(line, " first_byte={first_byte_ms}ms");
+        }
+        if let Some(usage) = self.usage {
+            let _ = write!(line, " tokens={}+{}", usage.input, usage.output);
+        }
+        if self.attempts.len() > 1 || self.error.is_some() {
+            for attempt in self.attempts {
+                let _ = write!(line, " attempt={}:{}", attempt.provider, attempt.outcome.name());
+            }
+        }
+        let _ = write!(line, " id={}", self.id);
+        line.into_bytes()
+    }
+}
+
+fn outcome_name<S: serde::Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(outcome.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_json_object_on_one_line() {
+        let attempts = [Attempt {
+            provider: "openai".into(),
+            model: "gpt-4o".into(),
+            outcome: Outcome::Refused,
+            status: None,
+            ms: 3,
+            detail: Some("line\nbreak".into()),
+        }];
+        let record = Record {
+            id: "req_1",
+            client: None,
+            key: Some("app"),
+            team: None,
+            user: None,
+            method: "POST",
+            path: "/v1/chat/completions",
+            status: 502,
+            model: Some("gpt-4o"),
+            provider: Some("openai"),
+            served_model: Some("gpt-4o"),
+            stream: true,
+            attempts: &attempts,
+            error: Some("provider_unreachable"),
+            latency_ms: 12,
+            first_byte_ms: None,
+            bytes_in: 100,
+            bytes_out: 10,
+            usage: None,
+        };
+        let line = record.line(true);
+        assert!(!line.contains(&b'\n'));
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(value["event"], "request");
+        assert_eq!(value["attempts"][0]["outcome"], "refused");
+        let text = String::from_utf8(record.line(false)).unwrap();
+        assert!(text.contains("status=502") && text.contains("attempt=openai:refused"), "{text}");
+    }
+}
