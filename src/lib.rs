@@ -1,4 +1,6 @@
 //! ai-gateway: an AI gateway on Cloudflare's Pingora.
+pub mod cli;
 pub mod config;
+pub mod providers;
 pub mod secret;
 pub mod yaml;

@@ -68,6 +68,11 @@ impl Positions {
         self.places.contains_key(path)
     }
 
+    /// Whether the file, the environment or the command line sets `path`.
+    pub fn is_set(&self, path: &str) -> bool {
+        self.contains(path) || self.sources.contains_key(path)
+    }
+
     /// Notes that the value at `path` came from `name` of `source` (`environment`,
     /// `command line`), so that a problem with it names that instead of a line.
     pub fn set_source(&mut self, path: &str, source: &'static str, name: &str) {
