@@ -7,6 +7,8 @@
 mod auth;
 mod env;
 mod errors;
+#[cfg(test)]
+mod examples;
 mod listen;
 mod load;
 mod providers;
