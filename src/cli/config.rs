@@ -1,8 +1,8 @@
 //! `gateway config`: the schema, checking a file, what is in effect, the provider catalog.
-#![expect(clippy::print_stdout, reason = "a command answers on standard output")]
-#![expect(clippy::print_stderr, reason = "problems go to standard error")]
 
 use std::{
+    fmt::Display,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -76,7 +76,7 @@ fn check(file: Option<&Path>, environment: &Environment, json: bool) -> ExitCode
         }),
         Ok(loaded) => {
             print_warnings(&loaded.warnings);
-            println!("{}", summary(&loaded));
+            answer(summary(&loaded));
             ExitCode::SUCCESS
         }
         Err(problems) => print_problems(&problems, json),
@@ -107,7 +107,7 @@ fn summary(loaded: &Loaded) -> String {
 }
 
 fn print_catalog() -> ExitCode {
-    println!("{:<12} {:<58} SET", "NAME", "BASE URL");
+    answer(format_args!("{:<12} {:<58} SET", "NAME", "BASE URL"));
     for (name, entry) in catalog() {
         let variables = if entry.base_url_env.is_empty() {
             &entry.key_env
@@ -115,14 +115,17 @@ fn print_catalog() -> ExitCode {
             &entry.base_url_env
         };
         let base_url = entry.base_url.as_deref().unwrap_or("-");
-        println!("{name:<12} {base_url:<58} {}", variables.join(" or "));
+        answer(format_args!(
+            "{name:<12} {base_url:<58} {}",
+            variables.join(" or ")
+        ));
     }
     ExitCode::SUCCESS
 }
 
 fn print_warnings(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        complain(format_args!("warning: {warning}"));
     }
 }
 
@@ -135,7 +138,7 @@ fn print_problems(problems: &[Problem], json: bool) -> ExitCode {
         });
     } else {
         for problem in problems {
-            eprintln!("{problem}");
+            complain(problem);
         }
     }
     ExitCode::FAILURE
@@ -144,12 +147,51 @@ fn print_problems(problems: &[Problem], json: bool) -> ExitCode {
 fn print_json(value: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(value) {
         Ok(text) => {
-            println!("{text}");
+            answer(text);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("cannot be written as JSON: {error}");
+            complain(format_args!("cannot be written as JSON: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes a line to standard output. Nobody is left to tell when the reader has gone, as in
+/// `gateway config show | head`.
+fn answer(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    enum Command {
+        #[command(subcommand)]
+        Config(ConfigCommand),
+    }
+
+    #[test]
+    fn the_commands_are_consistent() {
+        <Command as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_there_are_problems() {
+        let environment = Environment::default();
+        assert_eq!(check(None, &environment, false), ExitCode::SUCCESS);
+        assert_eq!(
+            check(Some(Path::new("no/such.yaml")), &environment, true),
+            ExitCode::FAILURE
+        );
+        let open: Environment = [("GATEWAY_BIND", "0.0.0.0")].into_iter().collect();
+        assert_eq!(show(None, &open, false), ExitCode::FAILURE);
     }
 }

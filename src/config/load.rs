@@ -133,10 +133,17 @@ fn at_home(directory: PathBuf, environment: &Environment) -> PathBuf {
 /// The JSON Schema (draft 2020-12) of the configuration file, for editors.
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(Config).to_value();
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert("title".to_owned(), "ai-gateway configuration".into());
+    let mut ordered = serde_json::Map::new();
+    ordered.insert("$schema".to_owned(), schema["$schema"].take());
+    ordered.insert("title".to_owned(), "ai-gateway configuration".into());
+    if let serde_json::Value::Object(rest) = schema {
+        let rest = rest
+            .into_iter()
+            .filter(|(name, _)| !ordered.contains_key(name));
+        let rest: Vec<_> = rest.collect();
+        ordered.extend(rest);
     }
-    schema
+    ordered.into()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use serde::{
     Deserializer,
     de::{
-        self, Error as _, IntoDeserializer, Unexpected, Visitor,
-        value::{MapDeserializer, SeqDeserializer},
+        DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        value::MapAccessDeserializer,
     },
 };
 
@@ -18,10 +18,8 @@ impl Node {
     fn visit<'de, V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Failure> {
         match &self.value {
             Value::Null => visitor.visit_unit(),
-            Value::Sequence(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
-            Value::Mapping(entries) => {
-                visitor.visit_map(MapDeserializer::new(entries.iter().map(|(k, v)| (k, v))))
-            }
+            Value::Sequence(items) => visitor.visit_seq(Items(items.iter())),
+            Value::Mapping(entries) => visitor.visit_map(Entries::of(entries)),
             Value::Scalar(scalar) => {
                 if let Some(boolean) = scalar.boolean() {
                     visitor.visit_bool(boolean)
@@ -86,12 +84,8 @@ impl Node {
         list: bool,
     ) -> Result<V::Value, Failure> {
         match &self.value {
-            Value::Null if list => {
-                visitor.visit_seq(SeqDeserializer::new(std::iter::empty::<&Node>()))
-            }
-            Value::Null => {
-                visitor.visit_map(MapDeserializer::new(std::iter::empty::<(&Node, &Node)>()))
-            }
+            Value::Null if list => visitor.visit_seq(Items([].iter())),
+            Value::Null => visitor.visit_map(Entries::of(&[])),
             _ => self.visit(visitor),
         }
     }
@@ -100,9 +94,7 @@ impl Node {
         match &self.value {
             Value::Scalar(scalar) => visitor.visit_enum(scalar.text.as_str().into_deserializer()),
             Value::Mapping(entries) if entries.len() == 1 => {
-                visitor.visit_enum(de::value::MapAccessDeserializer::new(MapDeserializer::new(
-                    entries.iter().map(|(k, v)| (k, v)),
-                )))
+                visitor.visit_enum(MapAccessDeserializer::new(Entries::of(entries)))
             }
             _ => Err(Failure::invalid_type(
                 match &self.value {
@@ -126,11 +118,62 @@ fn integer<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, F
     }
 }
 
-impl<'de> IntoDeserializer<'de, Failure> for &'de Node {
-    type Deserializer = Self;
+/// The items of a list. Here and in [`Entries`] a failure that a type's own check raises, after
+/// its value was read, is given the place of that value.
+struct Items<'de>(std::slice::Iter<'de, Node>);
 
-    fn into_deserializer(self) -> Self {
-        self
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
+        let Some(item) = self.0.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(item)
+            .map(Some)
+            .map_err(|failure| failure.at(item))
+    }
+}
+
+/// The entries of a mapping.
+struct Entries<'de> {
+    rest: std::slice::Iter<'de, (Node, Node)>,
+    value: Option<&'de Node>,
+}
+
+impl<'de> Entries<'de> {
+    fn of(entries: &'de [(Node, Node)]) -> Self {
+        Entries {
+            rest: entries.iter(),
+            value: None,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
+        let Some((key, value)) = self.rest.next() else {
+            return Ok(None);
+        };
+        self.value = Some(value);
+        seed.deserialize(key)
+            .map(Some)
+            .map_err(|failure| failure.at(key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let Some(value) = self.value.take() else {
+            return Err(Failure::new("a value without its key"));
+        };
+        seed.deserialize(value).map_err(|failure| failure.at(value))
     }
 }
 

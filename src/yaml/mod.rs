@@ -1,9 +1,10 @@
 //! YAML files → typed values, with the place of every key kept, so that whatever is wrong with a
 //! file can be said with file, line and column. Configuration and the provider catalog come
-//! through here; `tree` is the only file that knows the YAML crate.
+//! through here; `parse` is the only file that knows the YAML crate.
 
 mod deserialize;
 mod failure;
+mod parse;
 mod positions;
 mod problem;
 mod scalar;
@@ -39,7 +40,7 @@ pub fn read<T: DeserializeOwned>(
 ) -> Result<(T, Positions), Vec<Problem>> {
     let mut problems = Vec::new();
     let report = |failure: Failure| failure.into_problem(file);
-    let (mut root, failures) = tree::parse(text).map_err(|failure| vec![report(failure)])?;
+    let (mut root, failures) = parse::parse(text).map_err(|failure| vec![report(failure)])?;
     problems.extend(failures.into_iter().map(report));
     let failures = substitute::substitute(&mut root, lookup);
     for failure in failures {

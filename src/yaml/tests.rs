@@ -179,6 +179,7 @@ aliases: {<<: {a: b, c: d}, a: own}
         problems(&bomb)
     );
     assert!(problems(&"[".repeat(5000))[0].starts_with("gateway.yaml:1:"));
+    assert!(problems(&"- ".repeat(5000))[0].starts_with("gateway.yaml:1:"));
     assert!(problems("a: &a [*a]")[0].contains("alias"));
 }
 
@@ -232,4 +233,54 @@ fn positions_point_at_values_and_at_the_keys_of_collections() {
         problem.to_string(),
         "gateway.yaml:1:1: listen.threads: zero"
     );
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Checked {
+    even: Vec<Even>,
+    other: u8,
+}
+
+#[derive(Debug)]
+struct Even;
+
+impl<'de> Deserialize<'de> for Even {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        let odd = || serde::de::Error::custom(format!("{number} is odd"));
+        (number % 2 == 0).then_some(Even).ok_or_else(odd)
+    }
+}
+
+#[test]
+fn what_a_type_checks_itself_points_at_the_value_too() {
+    let problems = read::<Checked>(FILE, "even: [2, 3, 5]\nother: x\n", &environment).unwrap_err();
+    let found: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "gateway.yaml:1:11: even.1: 3 is odd",
+            "gateway.yaml:1:14: even.2: 5 is odd",
+            "gateway.yaml:2:8: other: expected a whole number from 0 to 255, found a string",
+        ]
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC*", shape in "[-:?&*#\\[\\]{}!|>'\"%@ \n\ta-c$0-2]*") {
+        let _ = read::<Settings>(FILE, &text, &environment);
+        let _ = read::<Settings>(FILE, &shape, &environment);
+    }
+
+    #[test]
+    fn whatever_a_variable_holds_stays_one_string(value in "(?s).+") {
+        let lookup = |_: &str| Some(value.clone());
+        for text in ["name: ${X}\nport: 7", "name: \"${X}\"\nport: 7", "{name: os.environ/X, port: 7}"] {
+            let (settings, _) = read::<Settings>(FILE, text, &lookup).unwrap();
+            assert_eq!(settings.name.as_deref(), Some(value.as_str()));
+            assert_eq!(settings.port, 7);
+        }
+    }
 }

@@ -140,7 +140,8 @@ impl Check<'_> {
             }
             None => {
                 let message = format!("there is no provider `{name}`");
-                self.unknown(path, message, name, self.provider_names());
+                let known = catalog().keys().map(String::as_str);
+                self.unknown(path, message, name, self.provider_names().chain(known));
             }
         }
     }
