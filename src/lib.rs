@@ -1,11 +1,40 @@
-//! ai-gateway: an AI gateway on Cloudflare's Pingora.
+//! ai-gateway: a drop-in base URL for every AI client, on Cloudflare's Pingora.
+//!
+//! The map, floor by floor; a module imports only from floors below its own (a test checks it):
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 7 assembly | [`cli`], [`server`] |
+//! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
+//! | 5 state | [`gateway`], [`snapshot`] |
+//! | 4 stages | [`auth`], [`routing`], [`usage`] |
+//! | 3 edges | [`dialects`], [`upstream`] |
+//! | 2 settings | [`config`], [`providers`], [`telemetry`] |
+//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`secret`], [`yaml`] |
+//!
+//! A request's way reads top to bottom in [`proxy`].
+
+pub mod admin;
 pub mod auth;
 pub mod chat;
+pub mod cli;
+pub mod config;
 pub mod dialects;
 pub mod error;
+pub mod gateway;
 pub mod identity;
 pub mod pattern;
+pub mod providers;
+pub mod proxy;
 pub mod routing;
 pub mod secret;
+pub mod server;
+pub mod snapshot;
+pub mod tasks;
 pub mod telemetry;
 pub mod upstream;
+pub mod usage;
+pub mod yaml;
+
+#[cfg(test)]
+mod floors;

@@ -1,19 +1,21 @@
 //! What the operator asked for. These structs are the documentation: the JSON Schema, the
 //! defaults and the commented example in `conf/gateway.yaml` come from them.
 //!
-//! Sources, weakest first: defaults, the YAML file, the environment, flags. [`load`] reads them,
-//! [`validate`] checks what a type cannot say, and the result is one [`Config`].
+//! Sources, weakest first: defaults, the YAML file, the environment, flags. [`load()`] reads them,
+//! `validate` checks what a type cannot say, and the result is one [`Config`].
 
 mod auth;
-pub mod env;
+mod env;
 mod errors;
+#[cfg(test)]
+mod examples;
 mod listen;
-pub mod load;
+mod load;
 mod providers;
 mod routing;
 mod telemetry;
 mod units;
-pub mod validate;
+mod validate;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -21,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use auth::{Auth, StaticKey};
+pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus};
 pub use listen::{Listen, Tls};
-// pub use load::{Loaded, Problem};
+pub use load::{Flags, Loaded, load, schema};
 pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
 pub use routing::{PoolTarget, Route};
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
-use crate::secret::Secret;
+use crate::{
+    providers::{Entry, catalog},
+    secret::Secret,
+};
 
 /// One provider account. Everything that is not set comes from the catalog's entry of that name
 /// (`gateway config catalog` prints them).
@@ -30,6 +33,8 @@ pub struct Provider {
     pub models: Vec<String>,
     /// The only models that it may be asked for, as globs. Empty means all.
     pub allowed_models: Vec<String>,
+    /// The model of a request that names this provider and no model.
+    pub default_model: Option<String>,
     /// Which provider is asked first when several list the same model: the smallest number.
     pub priority: i32,
     /// HTTP version to speak. `auto` lets TLS decide and speaks HTTP/1.1 without TLS.
@@ -40,6 +45,18 @@ pub struct Provider {
     pub timeouts: Timeouts,
     /// Short for `timeouts.total_seconds`.
     pub timeout_seconds: Option<Seconds>,
+}
+
+impl Provider {
+    /// The catalog's entry that it starts from: that of its `kind`, else that of its `name`.
+    pub fn entry(&self, name: &str) -> Option<&'static Entry> {
+        catalog().get(self.kind.as_deref().unwrap_or(name))
+    }
+
+    /// Whether a key was configured for it.
+    pub fn has_key(&self) -> bool {
+        self.api_key.is_some() || !self.api_keys.is_empty()
+    }
 }
 
 /// HTTP version towards a provider.

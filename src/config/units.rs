@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub struct Seconds(pub f64);
 
 impl Seconds {
+    /// A year: longer is a mistake of units.
+    pub const MAX: Seconds = Seconds(31_536_000.0);
+
     /// As a [`Duration`].
     pub fn duration(self) -> Duration {
         Duration::try_from_secs_f64(self.0).unwrap_or(Duration::MAX)
@@ -19,7 +22,7 @@ impl Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        if seconds.is_finite() && (0.0..=31_536_000.0).contains(&seconds) {
+        if seconds.is_finite() && (0.0..=Seconds::MAX.0).contains(&seconds) {
             Ok(Seconds(seconds))
         } else {
             Err(de::Error::custom(format!(

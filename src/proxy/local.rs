@@ -10,7 +10,7 @@ use super::{
     endpoints::{Kind, model_id},
     respond,
 };
-use crate::{auth, error::GatewayError, pattern};
+use crate::{auth, error::GatewayError, pattern, upstream::provider::Provider};
 
 /// LiteLLM's date for models whose own is not known; clients want a number there.
 const MODEL_CREATED: u64 = 1_677_610_602;
@@ -52,16 +52,19 @@ fn health(session: &Session, context: &Context) -> Value {
     if !is_master {
         return json!({"status": "ok"});
     }
-    let endpoints: Vec<Value> = context
-        .snapshot
-        .router
-        .members
-        .values()
-        .map(|member| json!({"provider": &*member.provider.name, "api_base": member.provider.host_name()}))
-        .collect();
+    let members = context.snapshot.router.members.values();
+    let (healthy, unhealthy): (Vec<_>, Vec<_>) = members
+        .map(|member| &member.provider)
+        .partition(|provider| provider.has_address());
+    let entries = |providers: Vec<&std::sync::Arc<Provider>>| -> Vec<Value> {
+        let entry = |provider: &&std::sync::Arc<Provider>| {
+            json!({"provider": &*provider.name, "api_base": provider.host_name()})
+        };
+        providers.iter().map(entry).collect()
+    };
     json!({
-        "status": "ok", "healthy_count": endpoints.len(), "unhealthy_count": 0,
-        "healthy_endpoints": endpoints, "unhealthy_endpoints": [],
+        "status": "ok", "healthy_count": healthy.len(), "unhealthy_count": unhealthy.len(),
+        "healthy_endpoints": entries(healthy), "unhealthy_endpoints": entries(unhealthy),
     })
 }
 

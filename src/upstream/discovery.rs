@@ -92,7 +92,8 @@ impl Host {
         &self.name
     }
 
-    fn is_known(&self) -> bool {
+    /// Whether it has an address.
+    pub fn is_known(&self) -> bool {
         !self.addresses.backends().get_backend().is_empty()
     }
 

@@ -156,6 +156,11 @@ impl Provider {
         self.keys.get(turn).map(|key| (&self.key_header, key))
     }
 
+    /// Whether an address of it is known.
+    pub fn has_address(&self) -> bool {
+        self.host.is_known()
+    }
+
     /// The host's name, for messages.
     pub fn host_name(&self) -> &str {
         self.host.name()

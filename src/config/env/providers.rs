@@ -1,0 +1,111 @@
+//! Providers from the environment: a key or a base URL in it is all that one needs.
+
+use super::Applying;
+use crate::{
+    config::{Provider, Seconds},
+    providers::{Entry, catalog, with_version},
+    secret::Secret,
+};
+
+const TIMEOUT: &str = "a duration in seconds, such as 120";
+
+/// Adds each provider of the catalog whose variables are set, and fills in what the file leaves
+/// out of those that it configures.
+pub(super) fn apply(applying: &mut Applying<'_>) {
+    for (name, entry) in catalog() {
+        let configured = |(other, provider): (&String, &Provider)| match &provider.kind {
+            Some(kind) => kind == name,
+            None => other == name,
+        };
+        if !applying.config.providers.iter().any(configured) && is_announced(applying, entry) {
+            applying
+                .config
+                .providers
+                .insert(name.clone(), Provider::default());
+            note(applying, &format!("providers.{name}"), announcing(entry));
+        }
+    }
+    let mut providers = std::mem::take(&mut applying.config.providers);
+    for (name, provider) in &mut providers {
+        if let Some(entry) = provider.entry(name) {
+            complete(applying, name, provider, entry);
+        }
+    }
+    applying.config.providers = providers;
+}
+
+/// The variables of which one brings the provider in: where a local one is, a key for others.
+fn announcing(entry: &Entry) -> &[String] {
+    if entry.base_url_env.is_empty() {
+        &entry.key_env
+    } else {
+        &entry.base_url_env
+    }
+}
+
+fn is_announced(applying: &Applying<'_>, entry: &Entry) -> bool {
+    applying.environment.first(announcing(entry)).is_some()
+}
+
+/// Remembers which of `variables` a value came from.
+fn note(applying: &mut Applying<'_>, path: &str, variables: &[String]) {
+    if let Some((variable, _)) = applying.environment.first(variables) {
+        applying.positions.set_source(path, "environment", variable);
+    }
+}
+
+/// Fills in from the environment what `provider` does not say itself.
+fn complete(applying: &mut Applying<'_>, name: &str, provider: &mut Provider, entry: &Entry) {
+    let environment = applying.environment;
+    let path = |field: &str| format!("providers.{name}.{field}");
+    if !provider.has_key()
+        && let Some((_, key)) = environment.first(&entry.key_env)
+    {
+        provider.api_key = Some(Secret::new(key));
+        note(applying, &path("api_key"), &entry.key_env);
+    }
+    if provider.base_url.is_none()
+        && let Some((_, base_url)) = environment.first(&entry.base_url_env)
+    {
+        provider.base_url = Some(with_version(base_url));
+        note(applying, &path("base_url"), &entry.base_url_env);
+    }
+    for (header, variable) in &entry.header_env {
+        if let Some(value) = environment.get(variable)
+            && !provider
+                .headers
+                .keys()
+                .any(|other| other.eq_ignore_ascii_case(header))
+        {
+            provider.headers.insert(header.clone(), Secret::new(value));
+            let path = path(&format!("headers.{header}"));
+            applying
+                .positions
+                .set_source(&path, "environment", variable);
+        }
+    }
+    if let Some((variable, value)) = environment.first(&entry.timeout_env) {
+        match value.parse::<f64>() {
+            Ok(seconds) if seconds > 0.0 && seconds <= Seconds::MAX.0 => {
+                provider.timeout_seconds = Some(Seconds(seconds));
+                note(applying, &path("timeout_seconds"), &entry.timeout_env);
+            }
+            _ => applying.refuse(variable, TIMEOUT),
+        }
+    }
+    if let Some((_, model)) = environment.first(&entry.default_model_env) {
+        default_model(provider, entry, model);
+    }
+}
+
+/// Sets the provider's default model; asking for it must then be allowed.
+fn default_model(provider: &mut Provider, entry: &Entry, model: &str) {
+    provider.default_model = Some(model.to_owned());
+    if provider.allowed_models.is_empty()
+        && !entry.allowed_models.is_empty()
+        && !entry.allowed_models.iter().any(|other| other == model)
+    {
+        provider.allowed_models.clone_from(&entry.allowed_models);
+        provider.allowed_models.push(model.to_owned());
+    }
+}

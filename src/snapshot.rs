@@ -1,0 +1,231 @@
+//! From a checked configuration and the catalog to what requests are served by.
+
+use http::{HeaderName, HeaderValue, Uri, header};
+use pingora::upstreams::peer::ALPN;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    auth::KeyRing,
+    config::{self, Config, HttpVersion},
+    dialects,
+    gateway::Snapshot,
+    identity::Identity,
+    providers::{self, Entry, catalog},
+    routing::{Member, Router},
+    secret::Secret,
+    upstream::{
+        discovery::Hosts,
+        provider::{Patience, Provider, Settings},
+    },
+};
+
+/// Builds what requests are served by.
+///
+/// # Errors
+/// A sentence for the operator for each provider that cannot be built.
+pub fn build(config: Config, hosts: &Hosts) -> Result<Snapshot, Vec<String>> {
+    let mut router = Router::default();
+    let mut problems = Vec::new();
+    for (name, settings) in &config.providers {
+        match member(name, settings, hosts) {
+            Ok(member) => drop(router.members.insert(name.as_str().into(), member)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    router.pools = config
+        .pools
+        .iter()
+        .map(|(name, targets)| {
+            let targets = targets.iter().map(|target| {
+                (target.provider.as_str().into(), target.model.as_deref().map(Arc::from))
+            });
+            (name.as_str().into(), targets.collect())
+        })
+        .collect();
+    router.routes = config
+        .routes
+        .iter()
+        .map(|route| (route.model.as_str().into(), route.pool.as_str().into()))
+        .collect();
+    router.aliases = config
+        .aliases
+        .iter()
+        .map(|(name, target)| (name.as_str().into(), target.as_str().into()))
+        .collect();
+    router.default_model = config.default_model.as_deref().map(Into::into);
+    router.unconfigured = unconfigured(&config);
+    Ok(Snapshot {
+        keys: keys(&config.auth),
+        router,
+        config,
+    })
+}
+
+/// The keys that may be used. Without any, or in development, everyone may call: `validate` has
+/// made sure that this is on loopback only.
+fn keys(auth: &config::Auth) -> KeyRing {
+    if auth.dev || (auth.keys.is_empty() && auth.master_key.is_none()) {
+        return KeyRing::open();
+    }
+    let mut ring = KeyRing::default();
+    for key in &auth.keys {
+        let identity = Identity {
+            key: Some(key.name.as_str().into()),
+            team: key.team.as_deref().map(Into::into),
+            user: key.user.as_deref().map(Into::into),
+            models: key.models.clone().into(),
+            master: false,
+        };
+        ring.insert(key.key.expose(), identity);
+    }
+    if let Some(master) = &auth.master_key {
+        let identity = Identity {
+            key: Some("master".into()),
+            master: true,
+            ..Identity::default()
+        };
+        ring.insert(master.expose(), identity);
+    }
+    ring
+}
+
+fn member(name: &str, settings: &config::Provider, hosts: &Hosts) -> Result<Member, String> {
+    let entry = settings.entry(name);
+    let provider = provider(name, settings, entry, hosts)?;
+    let listed = |own: &[String], known: Option<&Vec<String>>| match own {
+        [] => known.cloned().unwrap_or_default(),
+        own => own.to_vec(),
+    };
+    Ok(Member {
+        models: listed(&settings.models, entry.map(|entry| &entry.models)),
+        allowed: listed(&settings.allowed_models, entry.map(|entry| &entry.allowed_models)),
+        patterns: entry.map_or(&[], |entry| entry.patterns.as_slice()),
+        priority: settings.priority,
+        any_model: match entry {
+            Some(entry) => entry.any_model && settings.models.is_empty(),
+            None => settings.models.is_empty(),
+        },
+        default_model: settings
+            .default_model
+            .clone()
+            .or_else(|| entry?.default_model.clone()),
+        provider: Arc::new(provider),
+    })
+}
+
+fn provider(
+    name: &str,
+    settings: &config::Provider,
+    entry: Option<&'static Entry>,
+    hosts: &Hosts,
+) -> Result<Provider, String> {
+    let wrong = |what: &str| format!("provider `{name}`: {what}");
+    let base_url = settings.base_url.as_deref().or_else(|| entry?.base_url.as_deref());
+    let base_url: Uri = base_url
+        .ok_or_else(|| wrong("it has no base_url"))?
+        .parse()
+        .map_err(|_| wrong("its base_url is not a URL"))?;
+    let dialect = entry.map_or("openai_chat", |entry| &entry.dialect);
+    let keys: Vec<Secret> = settings.api_key.iter().chain(&settings.api_keys).cloned().collect();
+    let is_tls = base_url.scheme_str() == Some("https");
+    let built = Settings {
+        name,
+        base_url: &base_url,
+        dialect: dialects::by_name(dialect).ok_or_else(|| wrong("its dialect is unknown"))?,
+        key_header: key_header(entry).map_err(|()| wrong("its key header is no header name"))?,
+        keys: &keys,
+        headers: headers(settings, entry).map_err(|header| wrong(&format!("its header `{header}` cannot be sent")))?,
+        alpn: match settings.http_version {
+            HttpVersion::Auto if is_tls => ALPN::H2H1,
+            HttpVersion::Auto | HttpVersion::Http1 => ALPN::H1,
+            HttpVersion::Http2 => ALPN::H2,
+        },
+        ca_file: settings.tls.ca_file.as_deref(),
+        server_name: settings.tls.server_name.as_deref(),
+        timeouts: patience(settings, entry),
+        local: entry.is_some_and(|entry| entry.local),
+    };
+    Provider::new(built, hosts)
+}
+
+fn key_header(entry: Option<&Entry>) -> Result<(HeaderName, &'static str), ()> {
+    match entry.map(|entry| &entry.auth) {
+        Some(providers::Auth::Header(name)) => {
+            Ok((HeaderName::try_from(name.as_str()).map_err(drop)?, ""))
+        }
+        _ => Ok((header::AUTHORIZATION, "Bearer ")),
+    }
+}
+
+fn headers(
+    settings: &config::Provider,
+    entry: Option<&Entry>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let known = entry.into_iter().flat_map(|entry| &entry.headers);
+    let known = known.map(|(name, value)| (name, value.as_str()));
+    let own = settings.headers.iter().map(|(name, value)| (name, value.expose()));
+    known
+        .chain(own)
+        .map(|(name, value)| {
+            let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value));
+            let (Ok(parsed_name), Ok(mut value)) = parsed else {
+                return Err(name.clone());
+            };
+            value.set_sensitive(true);
+            Ok((parsed_name, value))
+        })
+        .collect()
+}
+
+fn patience(settings: &config::Provider, entry: Option<&Entry>) -> Patience {
+    let timeouts = &settings.timeouts;
+    let known = entry.and_then(|entry| entry.timeout_seconds).map(Duration::from_secs_f64);
+    let total = settings.timeout_seconds.map(config::Seconds::duration).or(known);
+    Patience {
+        connect: timeouts.connect_seconds.duration(),
+        first_byte: timeouts.first_byte_seconds.duration(),
+        idle: timeouts.idle_seconds.duration(),
+        total: total.unwrap_or_else(|| timeouts.total_seconds.duration()),
+    }
+}
+
+/// Providers of the catalog that are not there, and the variable that would bring them.
+fn unconfigured(config: &Config) -> HashMap<String, String> {
+    catalog()
+        .iter()
+        .filter(|(name, _)| !config.providers.contains_key(*name))
+        .filter_map(|(name, entry)| {
+            let variables = match entry.base_url_env.is_empty() {
+                true => &entry.key_env,
+                false => &entry.base_url_env,
+            };
+            Some((name.clone(), variables.first()?.clone()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalog_entry_fills_in_what_the_configuration_leaves_out() {
+        let mut config = Config::default();
+        let openai = config::Provider {
+            api_key: Some(Secret::new("sk-x")),
+            ..config::Provider::default()
+        };
+        config.providers.insert("openai".into(), openai);
+        let snapshot = build(config, &Hosts::default()).unwrap();
+        let member = &snapshot.router.members["openai"];
+        assert_eq!(member.provider.host_name(), "api.openai.com");
+        assert_eq!(&*member.provider.path_prefix, "/v1");
+        let (name, value) = member.provider.key().unwrap();
+        assert_eq!((name, value.to_str().unwrap()), (&header::AUTHORIZATION, "Bearer sk-x"));
+        assert!(snapshot.router.plan(Some("gpt-4o"), None).is_ok());
+        assert_eq!(snapshot.router.unconfigured["groq"], "GROQ_API_KEY");
+    }
+}
