@@ -109,11 +109,7 @@ fn summary(loaded: &Loaded) -> String {
 fn print_catalog() -> ExitCode {
     answer(format_args!("{:<12} {:<58} SET", "NAME", "BASE URL"));
     for (name, entry) in catalog() {
-        let variables = if entry.base_url_env.is_empty() {
-            &entry.key_env
-        } else {
-            &entry.base_url_env
-        };
+        let variables = entry.announced_by();
         let base_url = entry.base_url.as_deref().unwrap_or("-");
         answer(format_args!(
             "{name:<12} {base_url:<58} {}",

@@ -7,8 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Environment, LogLevel, env, validate};
-use crate::yaml::{self, Positions, Problem};
+use super::{Config, Environment, LogLevel, Provider, env, validate};
+use crate::{
+    providers::with_version,
+    yaml::{self, Positions, Problem},
+};
 
 /// What the command line says. It is stronger than every other source.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +72,9 @@ pub fn load(
     config.data_dir = config
         .data_dir
         .map(|directory| at_home(directory, environment));
+    for (name, provider) in &mut config.providers {
+        tidy_base_url(name, provider);
+    }
     if problems.is_empty() {
         problems = validate::validate(&config, &positions, flags.demo);
     }
@@ -130,17 +136,30 @@ fn at_home(directory: PathBuf, environment: &Environment) -> PathBuf {
     }
 }
 
+/// Brings a base URL into the one form that is built upon: without a slash at its end, and with
+/// `/v1` where a local server is named by host and port alone.
+fn tidy_base_url(name: &str, provider: &mut Provider) {
+    let local = provider.entry(name).is_some_and(|entry| entry.local);
+    let Some(base_url) = &mut provider.base_url else {
+        return;
+    };
+    base_url.truncate(base_url.trim_end_matches('/').len());
+    let rest = base_url.split_once("://").map_or("", |(_, rest)| rest);
+    if local && !rest.is_empty() && !rest.contains(['/', '?', '#']) {
+        *base_url = with_version(base_url);
+    }
+}
+
 /// The JSON Schema (draft 2020-12) of the configuration file, for editors.
 pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Config).to_value();
+    let mut schema = schemars::schema_for!(Config);
     let mut ordered = serde_json::Map::new();
-    ordered.insert("$schema".to_owned(), schema["$schema"].take());
+    if let Some(dialect) = schema.remove("$schema") {
+        ordered.insert("$schema".to_owned(), dialect);
+    }
+    schema.remove("title");
     ordered.insert("title".to_owned(), "ai-gateway configuration".into());
-    if let serde_json::Value::Object(rest) = schema {
-        let rest = rest
-            .into_iter()
-            .filter(|(name, _)| !ordered.contains_key(name));
-        let rest: Vec<_> = rest.collect();
+    if let serde_json::Value::Object(rest) = schema.to_value() {
         ordered.extend(rest);
     }
     ordered.into()

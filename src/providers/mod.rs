@@ -27,8 +27,7 @@ pub struct Entry {
     pub auth: Auth,
     /// The variables that hold its key; the first that is set counts.
     pub key_env: Vec<String>,
-    /// The variables that say where it is; the first that is set counts. A provider that has
-    /// some is there when one of them is set, any other when one of `key_env` is.
+    /// The variables that say where it is; the first that is set counts.
     pub base_url_env: Vec<String>,
     /// Variables whose values are sent as headers: header → variable.
     pub header_env: IndexMap<String, String>,
@@ -76,6 +75,18 @@ impl Default for Entry {
             any_model: false,
             headers: IndexMap::new(),
             timeout_seconds: None,
+        }
+    }
+}
+
+impl Entry {
+    /// The variables of which one, when set, brings the provider in: where it is for a local one,
+    /// a key for any other.
+    pub fn announced_by(&self) -> &[String] {
+        if self.base_url_env.is_empty() {
+            &self.key_env
+        } else {
+            &self.base_url_env
         }
     }
 }

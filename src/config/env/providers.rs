@@ -13,16 +13,26 @@ const TIMEOUT: &str = "a duration in seconds, such as 120";
 /// out of those that it configures.
 pub(super) fn apply(applying: &mut Applying<'_>) {
     for (name, entry) in catalog() {
-        let configured = |(other, provider): (&String, &Provider)| match &provider.kind {
-            Some(kind) => kind == name,
-            None => other == name,
+        let configured = |(other, provider): (&String, &Provider)| {
+            other == name || provider.kind.as_ref() == Some(name)
         };
-        if !applying.config.providers.iter().any(configured) && is_announced(applying, entry) {
+        if applying.config.providers.iter().any(configured) {
+            continue;
+        }
+        if applying.environment.first(entry.announced_by()).is_some() {
             applying
                 .config
                 .providers
                 .insert(name.clone(), Provider::default());
-            note(applying, &format!("providers.{name}"), announcing(entry));
+            note(applying, &format!("providers.{name}"), entry.announced_by());
+        } else {
+            let missing = entry.announced_by().join(" or ");
+            for variable in accompanying(entry) {
+                if applying.environment.get(variable).is_some() {
+                    let warning = format!("{variable} has no effect without {missing}");
+                    applying.warnings.push(warning);
+                }
+            }
         }
     }
     let mut providers = std::mem::take(&mut applying.config.providers);
@@ -34,17 +44,15 @@ pub(super) fn apply(applying: &mut Applying<'_>) {
     applying.config.providers = providers;
 }
 
-/// The variables of which one brings the provider in: where a local one is, a key for others.
-fn announcing(entry: &Entry) -> &[String] {
-    if entry.base_url_env.is_empty() {
-        &entry.key_env
+/// The variables that say more about a provider once it is there.
+fn accompanying(entry: &Entry) -> impl Iterator<Item = &String> {
+    let keys = if entry.base_url_env.is_empty() {
+        &[][..]
     } else {
-        &entry.base_url_env
-    }
-}
-
-fn is_announced(applying: &Applying<'_>, entry: &Entry) -> bool {
-    applying.environment.first(announcing(entry)).is_some()
+        &entry.key_env[..]
+    };
+    let settings = entry.timeout_env.iter().chain(&entry.default_model_env);
+    keys.iter().chain(settings).chain(entry.header_env.values())
 }
 
 /// Remembers which of `variables` a value came from.

@@ -181,13 +181,19 @@ fn what_the_file_says_of_a_provider_stays_and_its_key_is_filled_in() {
 providers:
   openai: {base_url: https://proxy.example.com/v1}
   claude: {kind: anthropic, api_key: own}
+  mistral: {kind: groq, api_key: own}
 ";
     let applied = apply_to(
         yaml,
-        &[("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_API_KEY", "other")],
+        &[
+            ("OPENAI_API_KEY", "sk-1"),
+            ("ANTHROPIC_API_KEY", "other"),
+            ("MISTRAL_API_KEY", "m"),
+        ],
     );
     let providers = &applied.config.providers;
-    assert_eq!(providers.len(), 2);
+    assert_eq!(providers.len(), 3);
+    assert_eq!(providers["mistral"].kind.as_deref(), Some("groq"));
     assert_eq!(
         providers["openai"].base_url.as_deref(),
         Some("https://proxy.example.com/v1")
@@ -251,4 +257,19 @@ fn the_variables_of_a_kubernetes_service_called_gateway_do_no_harm() {
     assert_eq!(applied.problems, [""; 0]);
     assert_eq!(applied.warnings.len(), 1, "{:?}", applied.warnings);
     assert_eq!(applied.config.listen.port, 9090);
+}
+
+#[test]
+fn settings_of_a_provider_that_is_not_there_are_not_ignored_in_silence() {
+    let applied = of(&[
+        ("LOCAL_LLM_DEFAULT_MODEL", "qwen2.5:7b"),
+        ("VLLM_API_KEY", "x"),
+    ]);
+    assert_eq!(
+        applied.warnings,
+        [
+            "LOCAL_LLM_DEFAULT_MODEL has no effect without LOCAL_LLM_BASE_URL",
+            "VLLM_API_KEY has no effect without VLLM_BASE_URL",
+        ]
+    );
 }

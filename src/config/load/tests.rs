@@ -182,3 +182,59 @@ fn the_environment_of_seed_002_starts_as_it_stands() {
     // What this version does not do yet is said, one line each; the empty one is not set.
     assert_eq!(loaded.warnings.len(), 23);
 }
+
+#[test]
+fn base_urls_have_one_form() {
+    let file = file(
+        "
+providers:
+  openai: {api_key: k, base_url: https://api.example.com/v1/}
+  ollama: {base_url: 'http://box:11434'}
+  vllm: {base_url: 'http://box/llm'}
+  other: {base_url: 'http://box:1234/'}
+",
+    );
+    let loaded = load(
+        Some(file.path()),
+        &Environment::default(),
+        &Flags::default(),
+    )
+    .unwrap();
+    let urls: Vec<_> = loaded
+        .config
+        .providers
+        .values()
+        .map(|one| one.base_url.as_deref().unwrap())
+        .collect();
+    let expected = [
+        "https://api.example.com/v1",
+        "http://box:11434/v1",
+        "http://box/llm",
+        "http://box:1234",
+    ];
+    assert_eq!(urls, expected);
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let file = file(
+        "
+auth: {master_key: canary-1, keys: [{name: a, key: canary-2}]}
+providers:
+  openai: {api_key: canary-3, api_keys: [canary-4], headers: {X-Token: canary-5}}
+",
+    );
+    let environment = environment(&[
+        ("GROQ_API_KEY", "canary-6"),
+        ("GATEWAY_API_KEY", "canary-7"),
+    ]);
+    let config = load(Some(file.path()), &environment, &Flags::default())
+        .unwrap()
+        .config;
+    assert_eq!(
+        config.providers["openai"].headers["X-Token"].expose(),
+        "canary-5"
+    );
+    let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+    assert!(!shown.contains("canary"), "{shown}");
+}

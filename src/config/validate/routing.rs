@@ -126,11 +126,7 @@ impl Check<'_> {
         }
         match catalog().get(name) {
             Some(entry) => {
-                let variables = if entry.base_url_env.is_empty() {
-                    &entry.key_env
-                } else {
-                    &entry.base_url_env
-                };
+                let variables = entry.announced_by();
                 let variables = variables.join(" or ");
                 let message = format!(
                     "the provider `{name}` is not configured; set {variables}, or list it under \
