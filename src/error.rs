@@ -270,9 +270,10 @@ impl GatewayError {
     /// patience. Every 429 and 503 has one.
     pub fn retry_after(&self) -> Option<&str> {
         match self {
-            GatewayError::Provider(failure) => failure.retry_after.as_deref().or_else(|| {
-                matches!(self.status().as_u16(), 429 | 503).then_some("1")
-            }),
+            GatewayError::Provider(failure) => failure
+                .retry_after
+                .as_deref()
+                .or_else(|| matches!(self.status().as_u16(), 429 | 503).then_some("1")),
             GatewayError::Draining => Some("1"),
             _ => None,
         }
@@ -287,7 +288,8 @@ impl ProviderFailure {
             (Outcome::Timeout, _) => StatusCode::GATEWAY_TIMEOUT,
             (Outcome::HttpError, Some(StatusCode::TOO_MANY_REQUESTS)) => self.rate_limit_status,
             (Outcome::HttpError, Some(status))
-                if status.is_client_error() && !matches!(status.as_u16(), 401..=403 | 407 | 408) =>
+                if status.is_client_error()
+                    && !matches!(status.as_u16(), 401..=403 | 407 | 408) =>
             {
                 status
             }
@@ -348,7 +350,11 @@ mod tests {
             (Outcome::Refused, None, 502),
             (Outcome::Garbage, None, 502),
         ] {
-            assert_eq!(failure(outcome, status).status(), answer, "{outcome:?} {status:?}");
+            assert_eq!(
+                failure(outcome, status).status(),
+                answer,
+                "{outcome:?} {status:?}"
+            );
         }
     }
 }

@@ -132,6 +132,9 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 1001);
-        assert!(seen.iter().all(|id| id.len() == 28 && id.starts_with("req_")));
+        assert!(
+            seen.iter()
+                .all(|id| id.len() == 28 && id.starts_with("req_"))
+        );
     }
 }

@@ -40,7 +40,10 @@ pub fn build(config: Config, hosts: &Hosts) -> Result<Snapshot, Vec<String>> {
         .iter()
         .map(|(name, targets)| {
             let targets = targets.iter().map(|target| {
-                (target.provider.as_str().into(), target.model.as_deref().map(Arc::from))
+                (
+                    target.provider.as_str().into(),
+                    target.model.as_deref().map(Arc::from),
+                )
             });
             (name.as_str().into(), targets.collect())
         })
@@ -101,7 +104,10 @@ fn member(name: &str, settings: &config::Provider, hosts: &Hosts) -> Result<Memb
     };
     Ok(Member {
         models: listed(&settings.models, entry.map(|entry| &entry.models)),
-        allowed: listed(&settings.allowed_models, entry.map(|entry| &entry.allowed_models)),
+        allowed: listed(
+            &settings.allowed_models,
+            entry.map(|entry| &entry.allowed_models),
+        ),
         patterns: entry.map_or(&[], |entry| entry.patterns.as_slice()),
         priority: settings.priority,
         any_model: match entry {
@@ -123,13 +129,21 @@ fn provider(
     hosts: &Hosts,
 ) -> Result<Provider, String> {
     let wrong = |what: &str| format!("provider `{name}`: {what}");
-    let base_url = settings.base_url.as_deref().or_else(|| entry?.base_url.as_deref());
+    let base_url = settings
+        .base_url
+        .as_deref()
+        .or_else(|| entry?.base_url.as_deref());
     let base_url: Uri = base_url
         .ok_or_else(|| wrong("it has no base_url"))?
         .parse()
         .map_err(|_| wrong("its base_url is not a URL"))?;
     let dialect = entry.map_or("openai_chat", |entry| &entry.dialect);
-    let keys: Vec<Secret> = settings.api_key.iter().chain(&settings.api_keys).cloned().collect();
+    let keys: Vec<Secret> = settings
+        .api_key
+        .iter()
+        .chain(&settings.api_keys)
+        .cloned()
+        .collect();
     let is_tls = base_url.scheme_str() == Some("https");
     let built = Settings {
         name,
@@ -137,7 +151,8 @@ fn provider(
         dialect: dialects::by_name(dialect).ok_or_else(|| wrong("its dialect is unknown"))?,
         key_header: key_header(entry).map_err(|()| wrong("its key header is no header name"))?,
         keys: &keys,
-        headers: headers(settings, entry).map_err(|header| wrong(&format!("its header `{header}` cannot be sent")))?,
+        headers: headers(settings, entry)
+            .map_err(|header| wrong(&format!("its header `{header}` cannot be sent")))?,
         alpn: match settings.http_version {
             HttpVersion::Auto if is_tls => ALPN::H2H1,
             HttpVersion::Auto | HttpVersion::Http1 => ALPN::H1,
@@ -166,11 +181,17 @@ fn headers(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let known = entry.into_iter().flat_map(|entry| &entry.headers);
     let known = known.map(|(name, value)| (name, value.as_str()));
-    let own = settings.headers.iter().map(|(name, value)| (name, value.expose()));
+    let own = settings
+        .headers
+        .iter()
+        .map(|(name, value)| (name, value.expose()));
     known
         .chain(own)
         .map(|(name, value)| {
-            let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value));
+            let parsed = (
+                HeaderName::try_from(name.as_str()),
+                HeaderValue::from_str(value),
+            );
             let (Ok(parsed_name), Ok(mut value)) = parsed else {
                 return Err(name.clone());
             };
@@ -182,8 +203,13 @@ fn headers(
 
 fn patience(settings: &config::Provider, entry: Option<&Entry>) -> Patience {
     let timeouts = &settings.timeouts;
-    let known = entry.and_then(|entry| entry.timeout_seconds).map(Duration::from_secs_f64);
-    let total = settings.timeout_seconds.map(config::Seconds::duration).or(known);
+    let known = entry
+        .and_then(|entry| entry.timeout_seconds)
+        .map(Duration::from_secs_f64);
+    let total = settings
+        .timeout_seconds
+        .map(config::Seconds::duration)
+        .or(known);
     Patience {
         connect: timeouts.connect_seconds.duration(),
         first_byte: timeouts.first_byte_seconds.duration(),
@@ -224,7 +250,10 @@ mod tests {
         assert_eq!(member.provider.host_name(), "api.openai.com");
         assert_eq!(&*member.provider.path_prefix, "/v1");
         let (name, value) = member.provider.key().unwrap();
-        assert_eq!((name, value.to_str().unwrap()), (&header::AUTHORIZATION, "Bearer sk-x"));
+        assert_eq!(
+            (name, value.to_str().unwrap()),
+            (&header::AUTHORIZATION, "Bearer sk-x")
+        );
         assert!(snapshot.router.plan(Some("gpt-4o"), None).is_ok());
         assert_eq!(snapshot.router.unconfigured["groq"], "GROQ_API_KEY");
     }

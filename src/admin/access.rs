@@ -16,7 +16,11 @@ use super::Peer;
 use crate::{auth, config::MetricsAuth, gateway::Gateway};
 
 /// Lets through who may administrate.
-pub(super) async fn admin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+pub(super) async fn admin(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
     match may_administrate(&gateway, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal,
@@ -24,7 +28,11 @@ pub(super) async fn admin(State(gateway): State<Arc<Gateway>>, request: Request,
 }
 
 /// Lets through who may read metrics: loopback always, and whoever `metrics_auth` names.
-pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+pub(super) async fn metrics(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_open = gateway.snapshot().config.telemetry.metrics_auth == MetricsAuth::None;
     if is_open || is_loopback(&request) {
         return next.run(request).await;
@@ -50,7 +58,8 @@ fn may_administrate(gateway: &Gateway, request: &Request) -> Result<(), Response
         };
     };
     let sent = key(request.headers());
-    let is_right = sent.is_some_and(|sent| sent.as_bytes().ct_eq(master.expose().as_bytes()).into());
+    let is_right =
+        sent.is_some_and(|sent| sent.as_bytes().ct_eq(master.expose().as_bytes()).into());
     match is_right {
         true => Ok(()),
         false => Err(refuse(
@@ -66,5 +75,6 @@ fn key(headers: &HeaderMap) -> Option<String> {
 
 fn is_loopback(request: &Request) -> bool {
     let peer = request.extensions().get::<Peer>();
-    peer.and_then(|peer| peer.0).is_some_and(|address| address.to_canonical().is_loopback())
+    peer.and_then(|peer| peer.0)
+        .is_some_and(|address| address.to_canonical().is_loopback())
 }

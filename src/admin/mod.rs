@@ -43,11 +43,17 @@ fn router(gateway: Arc<Gateway>) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(metrics))
         .route("/admin/metrics", get(metrics))
-        .layer(middleware::from_fn_with_state(gateway.clone(), access::metrics));
+        .layer(middleware::from_fn_with_state(
+            gateway.clone(),
+            access::metrics,
+        ));
     let admin = Router::new()
         .route("/admin/health", get(health))
         .fallback(unknown)
-        .layer(middleware::from_fn_with_state(gateway.clone(), access::admin));
+        .layer(middleware::from_fn_with_state(
+            gateway.clone(),
+            access::admin,
+        ));
     Router::new()
         .route("/health", get(alive))
         .merge(metrics)
@@ -71,9 +77,16 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> Json<serde_json::Value> 
         .members
         .iter()
         .map(|(name, member)| {
-            let status = if member.provider.has_address() { "resolved" } else { "unresolved" };
+            let status = if member.provider.has_address() {
+                "resolved"
+            } else {
+                "unresolved"
+            };
             let models = member.models.len();
-            (name.to_string(), json!({"host": member.provider.host_name(), "status": status, "models": models}))
+            (
+                name.to_string(),
+                json!({"host": member.provider.host_name(), "status": status, "models": models}),
+            )
         })
         .collect();
     Json(json!({
@@ -84,7 +97,10 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> Json<serde_json::Value> 
 }
 
 async fn unknown() -> Response {
-    access::refuse(StatusCode::NOT_FOUND, "There is no such route on the admin port.")
+    access::refuse(
+        StatusCode::NOT_FOUND,
+        "There is no such route on the admin port.",
+    )
 }
 
 #[async_trait]

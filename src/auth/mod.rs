@@ -64,14 +64,22 @@ impl KeyRing {
 pub fn client_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(bearer);
-    let named = || ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(text);
+    let named = || {
+        ["x-api-key", "api-key", "x-goog-api-key"]
+            .into_iter()
+            .find_map(text)
+    };
     let in_query = || query.and_then(|query| query_value(query, "key"));
     let in_protocol = || {
         text(header::SEC_WEBSOCKET_PROTOCOL.as_str())?
             .split(',')
             .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_KEY_PROTOCOL))
     };
-    let key = bearer.or_else(named).or_else(in_query).or_else(in_protocol)?.trim();
+    let key = bearer
+        .or_else(named)
+        .or_else(in_query)
+        .or_else(in_protocol)?
+        .trim();
     (!key.is_empty()).then(|| key.to_owned())
 }
 
@@ -113,9 +121,16 @@ mod tests {
             ("x-api-key", "k"),
             ("api-key", "k"),
             ("x-goog-api-key", "k"),
-            ("sec-websocket-protocol", "realtime, openai-insecure-api-key.k"),
+            (
+                "sec-websocket-protocol",
+                "realtime, openai-insecure-api-key.k",
+            ),
         ] {
-            assert_eq!(client_key(&headers(name, value), None).as_deref(), Some("k"), "{name}");
+            assert_eq!(
+                client_key(&headers(name, value), None).as_deref(),
+                Some("k"),
+                "{name}"
+            );
         }
         let none = HeaderMap::new();
         assert_eq!(client_key(&none, Some("a=b&key=k")).as_deref(), Some("k"));
@@ -125,11 +140,21 @@ mod tests {
     #[test]
     fn only_known_keys_pass() {
         let mut ring = KeyRing::default();
-        ring.insert("k1", Identity { key: Some("one".into()), ..Identity::default() });
+        ring.insert(
+            "k1",
+            Identity {
+                key: Some("one".into()),
+                ..Identity::default()
+            },
+        );
         assert_eq!(ring.find("k1").unwrap().key.as_deref(), Some("one"));
         assert!(ring.find("k2").is_none());
         let missing = ring.authenticate(&HeaderMap::new(), None).unwrap_err();
         assert!(matches!(missing, GatewayError::MissingKey));
-        assert!(KeyRing::open().authenticate(&HeaderMap::new(), None).is_ok());
+        assert!(
+            KeyRing::open()
+                .authenticate(&HeaderMap::new(), None)
+                .is_ok()
+        );
     }
 }

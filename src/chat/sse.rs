@@ -23,7 +23,8 @@ impl Frames {
             return match last_end(&piece, 0) {
                 Some(end) if end == piece.len() => piece,
                 Some(end) => {
-                    self.held.extend_from_slice(piece.get(end..).unwrap_or_default());
+                    self.held
+                        .extend_from_slice(piece.get(end..).unwrap_or_default());
                     piece.slice(..end)
                 }
                 None => {
@@ -96,7 +97,10 @@ mod tests {
     const STREAM: &str = "data: {\"a\":\"é\"}\n\n: comment\n\nevent: x\r\ndata: 1\r\n\r\ndata: 2\r\rdata: [DONE]\n\n";
 
     fn whole(text: &str) -> bool {
-        text.is_empty() || text.ends_with("\n\n") || text.ends_with("\r\n\r\n") || text.ends_with("\r\r")
+        text.is_empty()
+            || text.ends_with("\n\n")
+            || text.ends_with("\r\n\r\n")
+            || text.ends_with("\r\r")
     }
 
     #[test]

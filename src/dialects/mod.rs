@@ -49,7 +49,10 @@ pub const DIALECTS: &[&dyn Dialect] = &[
 
 /// The dialect of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
-    DIALECTS.iter().copied().find(|dialect| dialect.name() == name)
+    DIALECTS
+        .iter()
+        .copied()
+        .find(|dialect| dialect.name() == name)
 }
 
 /// What routing must know of a request.

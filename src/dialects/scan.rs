@@ -148,7 +148,10 @@ impl<'a> Cursor<'a> {
         loop {
             self.skip_space();
             let member = self.member()?;
-            if members.iter().any(|other: &Member<'_>| other.name == member.name) {
+            if members
+                .iter()
+                .any(|other: &Member<'_>| other.name == member.name)
+            {
                 return Err(ScanError::Duplicate(member.name.into_owned()));
             }
             if members.len() == MAX_MEMBERS {
@@ -239,7 +242,11 @@ impl<'a> Cursor<'a> {
                         return Err(ScanError::TooDeep);
                     };
                     let bit = 1 << (depth % 64);
-                    *word = if bracket == b'{' { *word | bit } else { *word & !bit };
+                    *word = if bracket == b'{' {
+                        *word | bit
+                    } else {
+                        *word & !bit
+                    };
                     depth += 1;
                 }
                 Some(bracket @ (b'}' | b']')) => {
@@ -321,7 +328,8 @@ mod tests {
 
     #[test]
     fn members_are_found_where_they_stand() {
-        let body = br#" { "model" : "gpt-4o", "messages":[{"content":"a \"}] b"}], "n":1.5e3,"x":{} } "#;
+        let body =
+            br#" { "model" : "gpt-4o", "messages":[{"content":"a \"}] b"}], "n":1.5e3,"x":{} } "#;
         let members = scan(body).unwrap();
         assert_eq!(members.value("model"), Some(&br#""gpt-4o""#[..]));
         assert_eq!(members.value("n"), Some(&b"1.5e3"[..]));
@@ -332,14 +340,20 @@ mod tests {
     #[test]
     fn an_escaped_name_is_the_same_name() {
         let twice = br#"{"model":"a","mod\u0065l":"b"}"#;
-        assert_eq!(scan(twice).unwrap_err(), ScanError::Duplicate("model".into()));
+        assert_eq!(
+            scan(twice).unwrap_err(),
+            ScanError::Duplicate("model".into())
+        );
     }
 
     #[test]
     fn bad_bodies_are_told_apart() {
         assert_eq!(scan(b"").unwrap_err(), ScanError::Empty);
         assert_eq!(scan(b"[]").unwrap_err(), ScanError::NotAnObject("an array"));
-        assert_eq!(scan(b"{\"a\":\"\xff\"}").unwrap_err(), ScanError::NotUtf8(6));
+        assert_eq!(
+            scan(b"{\"a\":\"\xff\"}").unwrap_err(),
+            ScanError::NotUtf8(6)
+        );
         assert!(error(b"{\"a\":\"\0\"}").contains("control character"));
         assert!(error(b"{\"a\":[\0]}").contains("control character"));
         assert!(error(b"{\"a\":\"x").contains("ends inside a string"));
@@ -352,7 +366,13 @@ mod tests {
         assert!(error(b"{a:1}").contains("field name"));
         let deep = [b"{\"a\":".to_vec(), vec![b'['; 10_000]].concat();
         assert_eq!(scan(&deep).unwrap_err(), ScanError::TooDeep);
-        let level = [b"{\"a\":".to_vec(), vec![b'['; 256], vec![b']'; 256], b"}".to_vec()].concat();
+        let level = [
+            b"{\"a\":".to_vec(),
+            vec![b'['; 256],
+            vec![b']'; 256],
+            b"}".to_vec(),
+        ]
+        .concat();
         assert!(scan(&level).is_ok());
     }
 

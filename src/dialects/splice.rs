@@ -41,7 +41,11 @@ pub fn removals(members: &Members<'_>, unwanted: impl Fn(&str) -> bool) -> Cuts 
 
 /// `body` without `cuts` and with the bytes of `replaced` exchanged for the JSON string `text`.
 /// Nothing to do costs nothing: the same bytes come back.
-pub fn splice(body: &Bytes, cuts: &[Range<usize>], replaced: Option<(&Range<usize>, &str)>) -> Bytes {
+pub fn splice(
+    body: &Bytes,
+    cuts: &[Range<usize>],
+    replaced: Option<(&Range<usize>, &str)>,
+) -> Bytes {
     let mut edits: SmallVec<[(Range<usize>, Vec<u8>); 3]> =
         cuts.iter().map(|cut| (cut.clone(), Vec::new())).collect();
     if let Some((range, text)) = replaced {
@@ -92,18 +96,26 @@ mod tests {
 
     #[test]
     fn everything_but_the_model_stays_as_it_is() {
-        let body = Bytes::from_static(b"{ \"z\":1.0,\"model\" : \"a\\u0062\", \"big\":12345678901234567890123 }");
+        let body = Bytes::from_static(
+            b"{ \"z\":1.0,\"model\" : \"a\\u0062\", \"big\":12345678901234567890123 }",
+        );
         let members = scan(&body).unwrap();
         let range = members.get("model").unwrap().value.clone();
         let out = splice(&body, &[], Some((&range, "o\"1")));
-        assert_eq!(out, &b"{ \"z\":1.0,\"model\" : \"o\\\"1\", \"big\":12345678901234567890123 }"[..]);
+        assert_eq!(
+            out,
+            &b"{ \"z\":1.0,\"model\" : \"o\\\"1\", \"big\":12345678901234567890123 }"[..]
+        );
     }
 
     #[test]
     fn the_same_model_costs_no_copy() {
         let body = Bytes::from_static(br#"{"model":"m"}"#);
         let range = scan(&body).unwrap().get("model").unwrap().value.clone();
-        assert_eq!(splice(&body, &[], Some((&range, "m"))).as_ptr(), body.as_ptr());
+        assert_eq!(
+            splice(&body, &[], Some((&range, "m"))).as_ptr(),
+            body.as_ptr()
+        );
     }
 
     proptest! {

@@ -33,7 +33,9 @@ pub async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
 }
 
 async fn models() -> Json<Value> {
-    Json(json!({"object": "list", "data": [{"id": "demo", "object": "model", "created": CREATED, "owned_by": "demo"}]}))
+    Json(
+        json!({"object": "list", "data": [{"id": "demo", "object": "model", "created": CREATED, "owned_by": "demo"}]}),
+    )
 }
 
 async fn chat(body: Bytes) -> Response {
@@ -65,7 +67,10 @@ async fn chat(body: Bytes) -> Response {
 
 async fn completions(Json(request): Json<Value>) -> Json<Value> {
     let prompt = request["prompt"].as_str().unwrap_or_default();
-    let text = format!(" … said the demo provider after {} characters.", prompt.chars().count());
+    let text = format!(
+        " … said the demo provider after {} characters.",
+        prompt.chars().count()
+    );
     Json(json!({
         "id": "cmpl-demo", "object": "text_completion", "created": CREATED, "model": request["model"],
         "choices": [{"index": 0, "text": text, "logprobs": null, "finish_reason": "stop"}],
@@ -77,7 +82,13 @@ async fn completions(Json(request): Json<Value>) -> Json<Value> {
 async fn embeddings(Json(request): Json<Value>) -> Response {
     let inputs: Vec<String> = match &request["input"] {
         Value::String(text) => vec![text.clone()],
-        Value::Array(list) => list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect(),
+        Value::Array(list) => list
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            })
+            .collect(),
         _ => return refuse("`input` must be a string or a list of strings."),
     };
     let is_base64 = request["encoding_format"] == "base64";
@@ -86,13 +97,19 @@ async fn embeddings(Json(request): Json<Value>) -> Response {
         .enumerate()
         .map(|(index, text)| {
             let vector = vector(text);
-            let embedding = if is_base64 { base64(&vector).into() } else { json!(vector) };
+            let embedding = if is_base64 {
+                base64(&vector).into()
+            } else {
+                json!(vector)
+            };
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
     let tokens: usize = inputs.iter().map(|text| tokens(text)).sum();
-    Json(json!({"object": "list", "data": data, "model": request["model"],
-                "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}))
+    Json(
+        json!({"object": "list", "data": data, "model": request["model"],
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}),
+    )
     .into_response()
 }
 
@@ -103,14 +120,22 @@ fn vector(text: &str) -> [f32; 8] {
             *sum += f32::from(byte) - 96.0;
         }
     }
-    let length = sums.iter().map(|sum| sum * sum).sum::<f32>().sqrt().max(1.0);
+    let length = sums
+        .iter()
+        .map(|sum| sum * sum)
+        .sum::<f32>()
+        .sqrt()
+        .max(1.0);
     sums.map(|sum| sum / length)
 }
 
 /// Little-endian floats in base64, as OpenAI sends them when asked to (RFC 4648, section 4).
 fn base64(vector: &[f32]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let bytes: Vec<u8> = vector
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
     let mut text = String::new();
     for group in bytes.chunks(3) {
         let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
@@ -118,7 +143,11 @@ fn base64(vector: &[f32]) -> String {
         for place in 0..4_u32 {
             let digit = usize::try_from(bits >> (18 - 6 * place) & 63).unwrap_or(0);
             let is_padding = usize::try_from(place).is_ok_and(|place| place > group.len());
-            text.push(if is_padding { '=' } else { char::from(DIGITS.get(digit).copied().unwrap_or(b'A')) });
+            text.push(if is_padding {
+                '='
+            } else {
+                char::from(DIGITS.get(digit).copied().unwrap_or(b'A'))
+            });
         }
     }
     text
@@ -132,8 +161,15 @@ fn stream_chat(model: &Value, answer: &str, usage: Option<Value>) -> Response {
         });
         format!("data: {chunk}\n\n")
     };
-    let mut frames = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
-    frames.extend(answer.split_inclusive(' ').map(|word| chunk(json!({"content": word}), Value::Null)));
+    let mut frames = vec![chunk(
+        json!({"role": "assistant", "content": ""}),
+        Value::Null,
+    )];
+    frames.extend(
+        answer
+            .split_inclusive(' ')
+            .map(|word| chunk(json!({"content": word}), Value::Null)),
+    );
     frames.push(chunk(json!({}), "stop".into()));
     if let Some(usage) = usage {
         let last = json!({
@@ -147,7 +183,11 @@ fn stream_chat(model: &Value, answer: &str, usage: Option<Value>) -> Response {
         tokio::time::sleep(PAUSE).await;
         Ok::<_, Infallible>(frame)
     });
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(paced)).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(paced),
+    )
+        .into_response()
 }
 
 fn last_user_text(request: &Value) -> Option<String> {
@@ -155,7 +195,12 @@ fn last_user_text(request: &Value) -> Option<String> {
     let content = &messages.iter().rfind(|message| message["role"] == "user")?["content"];
     match content {
         Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => Some(parts.iter().filter_map(|part| part["text"].as_str()).collect()),
+        Value::Array(parts) => Some(
+            parts
+                .iter()
+                .filter_map(|part| part["text"].as_str())
+                .collect(),
+        ),
         _ => None,
     }
 }

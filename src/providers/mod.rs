@@ -1,6 +1,7 @@
 //! Who is out there, as data: the catalog of providers that the gateway knows by name, from
 //! `conf/providers.yaml`. Configuration starts from it; nothing else names a provider.
 
+pub mod demo;
 mod url;
 
 use std::sync::OnceLock;

@@ -94,7 +94,11 @@ mod tests {
 
     #[test]
     fn a_plain_answer_passes_and_yields_its_usage() {
-        let pieces = ["{\"usage\":{\"prompt_", "tokens\":3,\"completion_tokens\":4}}", ""];
+        let pieces = [
+            "{\"usage\":{\"prompt_",
+            "tokens\":3,\"completion_tokens\":4}}",
+            "",
+        ];
         let (out, usage) = feed(&mut Answer::Plain(Vec::new(), 0), &pieces);
         assert_eq!(out, pieces.concat());
         assert_eq!(usage.unwrap().output, 4);
@@ -102,7 +106,10 @@ mod tests {
 
     #[test]
     fn the_end_of_a_stream_without_a_blank_line_is_not_lost() {
-        let (out, _) = feed(&mut Answer::Events(Frames::default()), &["data: 1\n\nda", "ta: 2"]);
+        let (out, _) = feed(
+            &mut Answer::Events(Frames::default()),
+            &["data: 1\n\nda", "ta: 2"],
+        );
         assert_eq!(out, "data: 1\n\ndata: 2");
     }
 
@@ -111,7 +118,9 @@ mod tests {
         let mut answer = Answer::Withheld(BytesMut::new());
         let mut piece = Some(Bytes::from(vec![b'x'; MAX_ERROR_BYTES + 1]));
         answer.pass(&mut piece, true, &OpenAiChat);
-        let Answer::Withheld(body) = answer else { unreachable!() };
+        let Answer::Withheld(body) = answer else {
+            unreachable!()
+        };
         assert_eq!((body.len(), piece), (MAX_ERROR_BYTES, None));
     }
 }

@@ -27,7 +27,10 @@ const MAX_STALE: u8 = 3;
 
 /// Begins an attempt at the current candidate, or at the first behind it that has an address.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-    let is_websocket = matches!(context.endpoint.map(|endpoint| endpoint.kind), Some(Kind::WebSocket(_)));
+    let is_websocket = matches!(
+        context.endpoint.map(|endpoint| endpoint.kind),
+        Some(Kind::WebSocket(_))
+    );
     loop {
         let Some(candidate) = context.plan.current() else {
             return Err(stop("no candidate"));
@@ -35,7 +38,11 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let provider = candidate.provider.clone();
         let now = Instant::now();
         if context.attempt.is_none() {
-            let replaced = context.request.model_at.as_ref().map(|range| (range, &*candidate.model));
+            let replaced = context
+                .request
+                .model_at
+                .as_ref()
+                .map(|range| (range, &*candidate.model));
             context.attempt = Some(OpenAttempt {
                 started: now,
                 deadline: now + provider.timeouts.total,
@@ -53,7 +60,15 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             provider.name,
             provider.host_name()
         );
-        if !fail(context, Outcome::Dns, None, ProviderMessage { message, error: None }) {
+        if !fail(
+            context,
+            Outcome::Dns,
+            None,
+            ProviderMessage {
+                message,
+                error: None,
+            },
+        ) {
             return Err(stop("no address"));
         }
     }
@@ -87,7 +102,10 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         retry_after: retry_after(head),
         ..blank_failure(context, Outcome::HttpError, Some(head.status))
     });
-    let has_no_body = head.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0");
+    let has_no_body = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| length == "0");
     if has_no_body || (is_worth_another(head.status) && !context.plan.is_last()) {
         return Err(judge_error_body(context, &[]));
     }
@@ -104,7 +122,10 @@ pub fn judge_error_body(context: &mut Context, body: &[u8]) -> Box<Error> {
         None => ProviderMessage::default(),
     };
     let another = fail(context, Outcome::HttpError, Some(status), said);
-    verdict(Error::new_up(ErrorType::HTTPStatus(status.as_u16())), another)
+    verdict(
+        Error::new_up(ErrorType::HTTPStatus(status.as_u16())),
+        another,
+    )
 }
 
 /// No connection came about.
@@ -123,7 +144,10 @@ pub fn judge_failure(
     is_reused: bool,
     is_answering: bool,
 ) -> Box<Error> {
-    let is_late = context.watchdog.as_ref().is_some_and(|watchdog| watchdog.take_fired());
+    let is_late = context
+        .watchdog
+        .as_ref()
+        .is_some_and(|watchdog| watchdog.take_fired());
     context.stop_waiting();
     let Some(attempt) = &mut context.attempt else {
         // Judged already, in the filter that raised it.
@@ -143,7 +167,11 @@ pub fn judge_failure(
         return judge_error_body(context, &body);
     }
     let has_head = attempt.head.is_some();
-    let outcome = if is_late { Outcome::Timeout } else { classify(&error, has_head) };
+    let outcome = if is_late {
+        Outcome::Timeout
+    } else {
+        classify(&error, has_head)
+    };
     if is_reused && outcome == Outcome::Reset && attempt.stale < MAX_STALE {
         attempt.stale += 1;
         context.gateway().metrics.retries.inc();
@@ -186,7 +214,10 @@ fn fail_unless(
     said: ProviderMessage,
     is_answering: bool,
 ) -> bool {
-    let retry_after = context.failure.take().and_then(|failure| failure.retry_after);
+    let retry_after = context
+        .failure
+        .take()
+        .and_then(|failure| failure.retry_after);
     context.failure = Some(ProviderFailure {
         message: said.message.clone(),
         error: said.error,
@@ -215,7 +246,9 @@ fn close(context: &mut Context, outcome: Outcome, detail: Option<String>) {
         return;
     };
     let gateway = context.gateway();
-    let series = gateway.metrics.series(&candidate.provider.name, &candidate.model);
+    let series = gateway
+        .metrics
+        .series(&candidate.provider.name, &candidate.model);
     gateway.metrics.attempt(&series, outcome);
     let ms = attempt.started.elapsed().as_millis();
     let record = Attempt {
@@ -229,7 +262,11 @@ fn close(context: &mut Context, outcome: Outcome, detail: Option<String>) {
     context.attempts.push(record);
 }
 
-fn blank_failure(context: &Context, outcome: Outcome, status: Option<StatusCode>) -> ProviderFailure {
+fn blank_failure(
+    context: &Context,
+    outcome: Outcome,
+    status: Option<StatusCode>,
+) -> ProviderFailure {
     let errors = &context.snapshot.config.errors;
     ProviderFailure {
         provider: match context.plan.current() {
@@ -250,7 +287,8 @@ fn blank_failure(context: &Context, outcome: Outcome, status: Option<StatusCode>
 
 /// How an answer below 400 is passed on.
 fn passing(head: &ResponseHeader) -> Answer {
-    let text = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let text =
+        |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let is_encoded = text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     if is_encoded || head.status == StatusCode::SWITCHING_PROTOCOLS {
         Answer::Raw
@@ -270,7 +308,9 @@ fn retry_after(head: &ResponseHeader) -> Option<String> {
 fn classify(error: &Error, has_head: bool) -> Outcome {
     use ErrorType::*;
     match error.root_etype() {
-        ConnectRefused | ConnectNoRoute | BindError | SocketError | ConnectProxyFailure => Outcome::Refused,
+        ConnectRefused | ConnectNoRoute | BindError | SocketError | ConnectProxyFailure => {
+            Outcome::Refused
+        }
         ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => Outcome::Timeout,
         TLSHandshakeFailure | TLSWantX509Lookup | InvalidCert | HandshakeError => Outcome::Tls,
         _ if has_head => Outcome::Truncated,
@@ -291,12 +331,17 @@ fn explain(context: &Context, outcome: Outcome, error: &Error) -> ProviderMessag
         Outcome::Tls => format!(
             "The provider `{name}` has no certificate for {host} that the gateway trusts. Check `tls.ca_file`."
         ),
-        Outcome::Garbage => format!("The provider `{name}` answered with something that is not HTTP."),
+        Outcome::Garbage => {
+            format!("The provider `{name}` answered with something that is not HTTP.")
+        }
         Outcome::Truncated => format!("The answer of the provider `{name}` broke off."),
         _ => format!("The provider `{name}` closed the connection without an answer."),
     };
     log::debug!("{message} ({error})");
-    ProviderMessage { message, error: None }
+    ProviderMessage {
+        message,
+        error: None,
+    }
 }
 
 fn stop(what: &'static str) -> Box<Error> {

@@ -92,9 +92,16 @@ fn content_length(session: &Session) -> Result<Option<usize>, GatewayError> {
     match headers.get(header::CONTENT_LENGTH) {
         None if session.is_http2() => Ok(None),
         None => Ok(Some(0)),
-        Some(value) => match value.to_str().ok().and_then(|text| text.trim().parse().ok()) {
+        Some(value) => match value
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+        {
             Some(length) => Ok(Some(length)),
-            None => Err(GatewayError::invalid("The header `content-length` is not a number.", None)),
+            None => Err(GatewayError::invalid(
+                "The header `content-length` is not a number.",
+                None,
+            )),
         },
     }
 }
@@ -117,8 +124,11 @@ impl Pieces {
             return;
         }
         if self.rest.is_empty() {
-            let capacity = expected.unwrap_or(4 * RETRY_BUFFER_BYTES).min(MAX_RESERVED_BYTES);
-            self.rest.reserve(capacity.max(self.first.len() + piece.len()));
+            let capacity = expected
+                .unwrap_or(4 * RETRY_BUFFER_BYTES)
+                .min(MAX_RESERVED_BYTES);
+            self.rest
+                .reserve(capacity.max(self.first.len() + piece.len()));
             self.rest.extend_from_slice(&self.first);
             self.first = Bytes::new();
         }
@@ -126,6 +136,10 @@ impl Pieces {
     }
 
     fn whole(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+        if self.rest.is_empty() {
+            self.first
+        } else {
+            self.rest.freeze()
+        }
     }
 }

@@ -64,12 +64,18 @@ impl Connections {
 
 #[async_trait]
 impl ServerApp for Connections {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
         let snapshot = self.gateway.snapshot();
         let listen = &snapshot.config.listen;
-        let address: Option<IpAddr> = stream
-            .get_socket_digest()
-            .and_then(|digest| digest.peer_addr().and_then(|peer| peer.as_inet().map(|inet| inet.ip())));
+        let address: Option<IpAddr> = stream.get_socket_digest().and_then(|digest| {
+            digest
+                .peer_addr()
+                .and_then(|peer| peer.as_inet().map(|inet| inet.ip()))
+        });
         let (_held, count) = self.per_address.incr(address, 1);
         let cap = listen.connections_per_address;
         if cap > 0 && usize::try_from(count).is_ok_and(|count| count > cap) {
@@ -77,7 +83,9 @@ impl ServerApp for Connections {
             log::debug!("closed a connection from {address:?}: it holds {cap} already");
             return None;
         }
-        self.gateway.open_connections.fetch_add(1, Ordering::Relaxed);
+        self.gateway
+            .open_connections
+            .fetch_add(1, Ordering::Relaxed);
         let _open = Open(&self.gateway.open_connections);
         let watchdog = Arc::new(Watchdog::new());
         watchdog.arm(Instant::now() + listen.head_timeout_seconds.duration());
@@ -99,7 +107,11 @@ impl ServerApp for Connections {
 /// The watchdog of the connection that a session's digest belongs to.
 pub fn watchdog_of(digest: Option<&Digest>) -> Option<Arc<Watchdog>> {
     let proxy_digest = digest?.proxy_digest.as_ref()?;
-    proxy_digest.user_data.as_ref()?.downcast_ref::<Arc<Watchdog>>().cloned()
+    proxy_digest
+        .user_data
+        .as_ref()?
+        .downcast_ref::<Arc<Watchdog>>()
+        .cloned()
 }
 
 /// A client's stream whose reads fail once when the deadline of its watchdog has passed.
@@ -116,7 +128,10 @@ impl Guarded {
     fn new(inner: Stream, watchdog: Arc<Watchdog>) -> Self {
         let data: Box<dyn Any + Send + Sync> = Box::new(watchdog.clone());
         let head = ResponseHeader::build_no_case(200, Some(0));
-        let digest = ProxyDigest::new(Box::new(head.unwrap_or_else(|_| unreachable_head())), Some(data));
+        let digest = ProxyDigest::new(
+            Box::new(head.unwrap_or_else(|_| unreachable_head())),
+            Some(data),
+        );
         Guarded {
             inner,
             watchdog,
@@ -152,7 +167,9 @@ impl Guarded {
 
 /// 200 is a status; this is never called.
 fn unreachable_head() -> ResponseHeader {
-    ResponseHeader::from(http::response::Parts::from(http::Response::new(()).into_parts().0))
+    ResponseHeader::from(http::response::Parts::from(
+        http::Response::new(()).into_parts().0,
+    ))
 }
 
 impl AsyncRead for Guarded {

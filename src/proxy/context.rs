@@ -164,7 +164,11 @@ impl Context {
         let now = Instant::now();
         let earlier: u64 = self.attempts.iter().map(|attempt| attempt.ms).sum();
         let current = self.attempt.as_ref().map(|attempt| {
-            attempt.head.unwrap_or(now).saturating_duration_since(attempt.started).as_secs_f64()
+            attempt
+                .head
+                .unwrap_or(now)
+                .saturating_duration_since(attempt.started)
+                .as_secs_f64()
         });
         let total = now.saturating_duration_since(from).as_secs_f64();
         (total - earlier as f64 / 1000.0 - current.unwrap_or(0.0)).max(0.0)

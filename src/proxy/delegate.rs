@@ -35,7 +35,9 @@ const MAX_BATCH: usize = 4;
 /// Where no child could be made, or the client's side failed; the child knows by then.
 pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), GatewayError> {
     let Some(spawner) = session.subrequest_spawner.take() else {
-        return Err(GatewayError::Internal("no subrequest can be made here".into()));
+        return Err(GatewayError::Internal(
+            "no subrequest can be made here".into(),
+        ));
     };
     let watchdog = Arc::new(Watchdog::new());
     let mut parent = Context::new(context.gateway());
@@ -49,7 +51,8 @@ pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), Gat
         .body_mode(BodyMode::NoBody)
         .user_ctx(Box::new(Some(child)))
         .build();
-    let (subrequest, handle) = spawner.create_subrequest(session.as_downstream(), subrequest_context);
+    let (subrequest, handle) =
+        spawner.create_subrequest(session.as_downstream(), subrequest_context);
     let child = tokio::spawn(subrequest.run());
     let result = carry(session, handle, &watchdog).await;
     // The handle is gone: a child that still runs sees its client leave, and settles.
@@ -99,7 +102,9 @@ async fn carry(
         true => Ok(()),
         // The child gave an answer up after it had begun: the client must see that it broke off.
         false if session.response_written().is_some() => Err(GatewayError::ClientGone),
-        false => Err(GatewayError::Internal("the request was not answered".into())),
+        false => Err(GatewayError::Internal(
+            "the request was not answered".into(),
+        )),
     }
 }
 

@@ -78,11 +78,20 @@ pub enum Found {
 pub fn find(method: &Method, path: &str) -> Found {
     let mut allowed = None;
     let single = model_id(path).map(|_| &MODEL);
-    for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path == path).chain(single) {
-        if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
+    for endpoint in ENDPOINTS
+        .iter()
+        .filter(|endpoint| endpoint.path == path)
+        .chain(single)
+    {
+        if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET)
+        {
             return Found::Endpoint(endpoint);
         }
-        allowed = Some(if endpoint.method == Method::GET { "GET, HEAD" } else { "POST" });
+        allowed = Some(if endpoint.method == Method::GET {
+            "GET, HEAD"
+        } else {
+            "POST"
+        });
     }
     allowed.map_or(Found::Unknown, Found::WrongMethod)
 }
@@ -115,9 +124,18 @@ mod tests {
         };
         assert_eq!(kind(Method::POST, "/v1/chat/completions"), Some(CHAT));
         assert_eq!(kind(Method::HEAD, "/health"), Some(Kind::Health));
-        assert_eq!(kind(Method::GET, "/v1/models/openai/gpt-4o"), Some(Kind::Model));
-        assert_eq!(find(&Method::GET, "/v1/embeddings"), Found::WrongMethod("POST"));
-        assert_eq!(find(&Method::POST, "/v1/models"), Found::WrongMethod("GET, HEAD"));
+        assert_eq!(
+            kind(Method::GET, "/v1/models/openai/gpt-4o"),
+            Some(Kind::Model)
+        );
+        assert_eq!(
+            find(&Method::GET, "/v1/embeddings"),
+            Found::WrongMethod("POST")
+        );
+        assert_eq!(
+            find(&Method::POST, "/v1/models"),
+            Found::WrongMethod("GET, HEAD")
+        );
         assert_eq!(find(&Method::GET, "/v1/models/"), Found::Unknown);
         assert_eq!(find(&Method::GET, "/v1/chat/completionsx"), Found::Unknown);
     }

@@ -57,8 +57,17 @@ fn stays_there(name: &str) -> bool {
     name.starts_with("cf-")
         || matches!(
             name,
-            "set-cookie" | "server" | "via" | "alt-svc" | "strict-transport-security" | "nel"
-                | "report-to" | "x-powered-by" | "server-timing" | "x-request-id" | "x-provider"
+            "set-cookie"
+                | "server"
+                | "via"
+                | "alt-svc"
+                | "strict-transport-security"
+                | "nel"
+                | "report-to"
+                | "x-powered-by"
+                | "server-timing"
+                | "x-request-id"
+                | "x-provider"
         )
 }
 
@@ -68,8 +77,12 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
         return Ok(());
     };
     let provider = &candidate.provider;
-    let unwanted: SmallVec<[HeaderName; 8]> =
-        head.headers.keys().filter(|name| stays_here(name.as_str())).cloned().collect();
+    let unwanted: SmallVec<[HeaderName; 8]> = head
+        .headers
+        .keys()
+        .filter(|name| stays_here(name.as_str()))
+        .cloned()
+        .collect();
     for name in &unwanted {
         head.remove_header(name);
     }
@@ -77,7 +90,12 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
         Kind::Provider(suffix) => path(&provider.path_prefix, suffix, head.uri.query(), None),
         Kind::WebSocket(suffix) => {
             strip_protocol_key(head)?;
-            path(&provider.path_prefix, suffix, head.uri.query(), Some(&candidate.model))
+            path(
+                &provider.path_prefix,
+                suffix,
+                head.uri.query(),
+                Some(&candidate.model),
+            )
         }
         _ => return Ok(()),
     };
@@ -90,9 +108,15 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
         head.insert_header(name.clone(), value.clone())?;
     }
     if let (Kind::Provider(_), Some(attempt)) = (endpoint.kind, &context.attempt) {
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(attempt.body.len()))?;
+        head.insert_header(
+            header::CONTENT_LENGTH,
+            HeaderValue::from(attempt.body.len()),
+        )?;
         if !head.headers.contains_key(header::CONTENT_TYPE) {
-            head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+            head.insert_header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            )?;
         }
     }
     Ok(())
@@ -103,7 +127,11 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
 fn path(prefix: &str, suffix: &str, query: Option<&str>, model: Option<&str>) -> String {
     let mut path = format!("{prefix}{suffix}");
     let mut separator = '?';
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
         if name == "key" || (name == "model" && model.is_some()) {
             continue;
@@ -133,15 +161,22 @@ fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
         .collect();
     head.remove_header(&header::SEC_WEBSOCKET_PROTOCOL);
     if !kept.is_empty() {
-        head.insert_header(header::SEC_WEBSOCKET_PROTOCOL, header_value(&kept.join(", ")))?;
+        head.insert_header(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            header_value(&kept.join(", ")),
+        )?;
     }
     Ok(())
 }
 
 /// Turns a provider's head into the gateway's.
 pub fn write_response(head: &mut ResponseHeader, context: &Context) -> Result<()> {
-    let unwanted: SmallVec<[HeaderName; 8]> =
-        head.headers.keys().filter(|name| stays_there(name.as_str())).cloned().collect();
+    let unwanted: SmallVec<[HeaderName; 8]> = head
+        .headers
+        .keys()
+        .filter(|name| stays_there(name.as_str()))
+        .cloned()
+        .collect();
     for name in &unwanted {
         let value = head.remove_header(name);
         if let (true, Some(value)) = (*name == X_REQUEST_ID, value) {
@@ -161,13 +196,19 @@ pub fn write_own(head: &mut ResponseHeader, context: &Context) -> Result<()> {
     };
     head.insert_header(X_PROVIDER, candidate.provider.name_header.clone())?;
     head.insert_header(X_MODEL, header_value(&candidate.model))?;
-    head.insert_header(X_MODEL_SOURCE, HeaderValue::from_static(context.plan.model_source()))?;
+    head.insert_header(
+        X_MODEL_SOURCE,
+        HeaderValue::from_static(context.plan.model_source()),
+    )?;
     head.insert_header(X_CACHE, BYPASS)?;
     head.insert_header(X_ATTEMPTS, HeaderValue::from(attempts))?;
     let overhead = context.overhead_seconds();
     context.gateway().metrics.overhead.observe(overhead);
     let milliseconds = format!("{:.3}", overhead * 1000.0);
-    head.insert_header(SERVER_TIMING, header_value(&format!("gateway;dur={milliseconds}")))?;
+    head.insert_header(
+        SERVER_TIMING,
+        header_value(&format!("gateway;dur={milliseconds}")),
+    )?;
     head.insert_header(X_OVERHEAD, header_value(&milliseconds))
 }
 
@@ -179,15 +220,22 @@ mod tests {
     fn the_clients_key_does_not_travel_in_the_query() {
         assert_eq!(path("/v1", "/embeddings", None, None), "/v1/embeddings");
         assert_eq!(path("", "/x", Some("key=secret&a=b&&c"), None), "/x?a=b&c");
-        assert_eq!(path("/v1", "/realtime", Some("model=x&a=b"), Some("y")), "/v1/realtime?a=b&model=y");
+        assert_eq!(
+            path("/v1", "/realtime", Some("model=x&a=b"), Some("y")),
+            "/v1/realtime?a=b&model=y"
+        );
     }
 
     #[test]
     fn the_clients_key_does_not_travel_in_a_subprotocol() {
         let mut head = RequestHeader::build("GET", b"/", None).unwrap();
         let offered = "realtime, openai-insecure-api-key.secret, openai-beta.realtime-v1";
-        head.insert_header("sec-websocket-protocol", offered).unwrap();
+        head.insert_header("sec-websocket-protocol", offered)
+            .unwrap();
         strip_protocol_key(&mut head).unwrap();
-        assert_eq!(head.headers["sec-websocket-protocol"], "realtime, openai-beta.realtime-v1");
+        assert_eq!(
+            head.headers["sec-websocket-protocol"],
+            "realtime, openai-beta.realtime-v1"
+        );
     }
 }

@@ -57,9 +57,7 @@ fn health(session: &Session, context: &Context) -> Value {
         .map(|member| &member.provider)
         .partition(|provider| provider.has_address());
     let entries = |providers: Vec<&std::sync::Arc<Provider>>| -> Vec<Value> {
-        let entry = |provider: &&std::sync::Arc<Provider>| {
-            json!({"provider": &*provider.name, "api_base": provider.host_name()})
-        };
+        let entry = |provider: &&std::sync::Arc<Provider>| json!({"provider": &*provider.name, "api_base": provider.host_name()});
         providers.iter().map(entry).collect()
     };
     json!({
@@ -69,7 +67,9 @@ fn health(session: &Session, context: &Context) -> Value {
 }
 
 fn models(context: &Context) -> Value {
-    let data: Vec<Value> = visible(context).map(|(name, owner)| entry(&name, &owner)).collect();
+    let data: Vec<Value> = visible(context)
+        .map(|(name, owner)| entry(&name, &owner))
+        .collect();
     json!({"object": "list", "data": data})
 }
 
@@ -82,7 +82,10 @@ fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
     let plan = context.snapshot.router.plan(Some(id), None)?;
     match plan.current().filter(|_| may_use(context, id)) {
         Some(candidate) => Ok(entry(id, &candidate.provider.name)),
-        None => Err(GatewayError::UnknownModel { model: id.to_owned(), nearest: Vec::new() }),
+        None => Err(GatewayError::UnknownModel {
+            model: id.to_owned(),
+            nearest: Vec::new(),
+        }),
     }
 }
 

@@ -60,7 +60,11 @@ impl Proxy {
     }
 
     /// Route, key, body, candidates. `true` where the answer has been given.
-    async fn accept(&self, session: &mut Session, context: &mut Context) -> Result<bool, GatewayError> {
+    async fn accept(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<bool, GatewayError> {
         let head = session.req_header();
         context.caller = endpoints::caller_dialect(head.uri.path(), &head.headers);
         let endpoint = match endpoints::find(&head.method, head.uri.path()) {
@@ -70,10 +74,14 @@ impl Proxy {
         };
         context.endpoint = Some(endpoint);
         if local::is_public(endpoint.kind) {
-            return local::answer(session, context, endpoint.kind).await.map(|()| true);
+            return local::answer(session, context, endpoint.kind)
+                .await
+                .map(|()| true);
         }
         let snapshot = context.snapshot.clone();
-        context.identity = snapshot.keys.authenticate(&head.headers, head.uri.query())?;
+        context.identity = snapshot
+            .keys
+            .authenticate(&head.headers, head.uri.query())?;
         let hint = settle::header_text(head, "x-gateway-provider");
         match endpoint.kind {
             Kind::Provider(_) => {}
@@ -107,7 +115,11 @@ impl ProxyHttp for Proxy {
     /// The gateway compresses nothing: providers' answers pass as they are.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<()> {
         // Providers' `100 Continue` and the withheld heads of errors are not for clients.
         session.set_ignore_info_resp(true);
         if let Some(inherited) = delegate::inherited(session) {
@@ -181,8 +193,10 @@ impl ProxyHttp for Proxy {
         // Pingora offers what its retry buffer holds; the provider gets what was written for it.
         if is_end
             && !session.was_upgraded()
-            && let (Some(attempt), Some(Kind::Provider(_))) =
-                (&context.attempt, context.endpoint.map(|endpoint| endpoint.kind))
+            && let (Some(attempt), Some(Kind::Provider(_))) = (
+                &context.attempt,
+                context.endpoint.map(|endpoint| endpoint.kind),
+            )
         {
             *body = Some(attempt.body.clone());
         }

@@ -83,7 +83,9 @@ async fn send(
         session.set_keepalive(None);
     }
     context.bytes_out = if is_head { 0 } else { body.len() };
-    session.write_response_header(Box::new(head), is_head).await?;
+    session
+        .write_response_header(Box::new(head), is_head)
+        .await?;
     if !is_head {
         session.write_response_body(Some(body), true).await?;
     }
@@ -96,5 +98,7 @@ async fn send(
 
 async fn linger(session: &mut Session) {
     let deadline = Instant::now() + LINGER;
-    while let Ok(Ok(Some(_))) = timeout_at(deadline.into(), session.as_mut().read_request_body()).await {}
+    while let Ok(Ok(Some(_))) =
+        timeout_at(deadline.into(), session.as_mut().read_request_body()).await
+    {}
 }

@@ -15,10 +15,7 @@ use crate::{
     config::RequestLog,
     error::GatewayError,
     pattern,
-    telemetry::{
-        logging,
-        metrics::Observation,
-    },
+    telemetry::{logging, metrics::Observation},
     usage::record::Record,
 };
 
@@ -36,7 +33,12 @@ pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), Gate
     {
         return Err(GatewayError::ModelForbidden {
             model: model.to_owned(),
-            key: context.identity.key.as_deref().unwrap_or_default().to_owned(),
+            key: context
+                .identity
+                .key
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned(),
             allowed: allowed.join(", "),
         });
     }
@@ -106,7 +108,9 @@ fn observe(context: &Context, status: u16) {
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
-        first_byte: context.first_byte.map(|at| (at - context.started).as_secs_f64()),
+        first_byte: context
+            .first_byte
+            .map(|at| (at - context.started).as_secs_f64()),
         usage: context.usage,
         stream: context.request.stream,
     };
@@ -129,10 +133,13 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     let head = session.req_header();
     let candidate = context.plan.current();
     let identity = &context.identity;
-    let milliseconds = |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
+    let milliseconds =
+        |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
     let record = Record {
         id: context.id.as_str(),
-        client: session.client_addr().and_then(|address| Some(address.as_inet()?.ip())),
+        client: session
+            .client_addr()
+            .and_then(|address| Some(address.as_inet()?.ip())),
         key: identity.key.as_deref(),
         team: identity.team.as_deref(),
         user: identity.user.as_deref(),
@@ -161,7 +168,15 @@ fn arm_for_next_head(session: &Session, context: &Context) {
     }
     if let Some(watchdog) = super::connection::watchdog_of(session.digest()) {
         watchdog.take_fired();
-        watchdog.arm(Instant::now() + context.snapshot.config.listen.head_timeout_seconds.duration());
+        watchdog.arm(
+            Instant::now()
+                + context
+                    .snapshot
+                    .config
+                    .listen
+                    .head_timeout_seconds
+                    .duration(),
+        );
     }
 }
 

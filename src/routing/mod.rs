@@ -76,7 +76,10 @@ impl Router {
     }
 
     fn candidates(&self, name: &str) -> Result<Candidates, GatewayError> {
-        let route = self.routes.iter().find(|(glob, _)| pattern::matches(glob, name));
+        let route = self
+            .routes
+            .iter()
+            .find(|(glob, _)| pattern::matches(glob, name));
         let pool = route.map_or(name, |(_, pool)| pool);
         if let Some(targets) = self.pools.get(pool) {
             return Ok(self.pool(targets, name));
@@ -107,19 +110,26 @@ impl Router {
 
     /// `local:NAME` goes to the provider named `local`, else to one that runs beside the gateway.
     fn local(&self, name: &str) -> Result<Candidates, GatewayError> {
-        let member = self.members.get("local").or_else(|| {
-            self.members.values().find(|member| member.provider.local)
-        });
+        let member = self
+            .members
+            .get("local")
+            .or_else(|| self.members.values().find(|member| member.provider.local));
         match member {
             Some(member) => self.explicit(member, name),
-            None => Err(not_configured("local", "LOCAL_LLM_BASE_URL or OLLAMA_BASE_URL")),
+            None => Err(not_configured(
+                "local",
+                "LOCAL_LLM_BASE_URL or OLLAMA_BASE_URL",
+            )),
         }
     }
 
     /// The one candidate where a client names the provider.
     fn explicit(&self, member: &Member, model: &str) -> Result<Candidates, GatewayError> {
         if member.allows(model) {
-            return Ok(Candidates::from_iter([Candidate::new(&member.provider, model.into())]));
+            return Ok(Candidates::from_iter([Candidate::new(
+                &member.provider,
+                model.into(),
+            )]));
         }
         Err(GatewayError::ModelNotAllowed {
             model: model.to_owned(),
@@ -159,8 +169,14 @@ impl Router {
     /// where there is none, those that serve any name.
     fn listed(&self, name: &str) -> Candidates {
         let rank = |member: &Member| {
-            let owns = member.patterns.iter().any(|glob| pattern::matches(glob, name));
-            let lists = member.models.iter().any(|glob| pattern::matches(glob, name));
+            let owns = member
+                .patterns
+                .iter()
+                .any(|glob| pattern::matches(glob, name));
+            let lists = member
+                .models
+                .iter()
+                .any(|glob| pattern::matches(glob, name));
             ((owns || lists) && member.allows(name)).then_some((member.priority, !owns))
         };
         let mut found: Vec<_> = self
@@ -194,7 +210,9 @@ impl Router {
         }
         for member in self.members.values() {
             for name in member.models.iter().chain(&member.allowed).filter(is_name) {
-                names.entry(name.clone()).or_insert_with(|| member.provider.name.clone());
+                names
+                    .entry(name.clone())
+                    .or_insert_with(|| member.provider.name.clone());
             }
         }
         names.sort_unstable_keys();
@@ -209,7 +227,11 @@ impl Router {
 
 impl Member {
     fn allows(&self, model: &str) -> bool {
-        self.allowed.is_empty() || self.allowed.iter().any(|glob| pattern::matches(glob, model))
+        self.allowed.is_empty()
+            || self
+                .allowed
+                .iter()
+                .any(|glob| pattern::matches(glob, model))
     }
 }
 
@@ -227,7 +249,11 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> 
         .filter(|(likeness, _)| *likeness > 0.8)
         .collect();
     close.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    close.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+    close
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,12 @@ fn member(name: &str, models: &[&str]) -> Member {
         alpn: ALPN::H1,
         ca_file: None,
         server_name: None,
-        timeouts: Patience { connect: wait, first_byte: wait, idle: wait, total: wait },
+        timeouts: Patience {
+            connect: wait,
+            first_byte: wait,
+            idle: wait,
+            total: wait,
+        },
         local: name == "local",
     };
     Member {
@@ -52,9 +57,17 @@ fn router() -> Router {
     }
     router.members["local"].allowed = vec!["qwen*".into()];
     router.aliases.insert("fast".into(), "vllm/tiny".into());
-    router.pools.insert("both".into(), vec![("vllm".into(), None), ("openai".into(), Some("gpt-5".into()))]);
+    router.pools.insert(
+        "both".into(),
+        vec![
+            ("vllm".into(), None),
+            ("openai".into(), Some("gpt-5".into())),
+        ],
+    );
     router.routes.push(("team-*".into(), "both".into()));
-    router.unconfigured.insert("groq".into(), "GROQ_API_KEY".into());
+    router
+        .unconfigured
+        .insert("groq".into(), "GROQ_API_KEY".into());
     router
 }
 
@@ -103,7 +116,11 @@ fn what_cannot_be_served_is_told_apart() {
     assert_eq!(code(Some("groq/x"), None), "provider_not_configured");
     assert_eq!(code(Some("x"), Some("groq")), "provider_not_configured");
     assert_eq!(code(Some("x"), Some("nobody")), "invalid_body");
-    let unknown = router.plan(Some("gp-4o"), None).map(|_| ()).unwrap_err().to_string();
+    let unknown = router
+        .plan(Some("gp-4o"), None)
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
     assert!(unknown.contains("Did you mean gpt-4o"), "{unknown}");
 }
 

@@ -120,7 +120,12 @@ pub fn flush() {
     let mut state = logger.shared.state.lock();
     while !(state.buffer.is_empty() && !state.writing) {
         logger.shared.wake.notify_one();
-        if logger.shared.wake.wait_until(&mut state, deadline).timed_out() {
+        if logger
+            .shared
+            .wake
+            .wait_until(&mut state, deadline)
+            .timed_out()
+        {
             return;
         }
     }
@@ -128,7 +133,9 @@ pub fn flush() {
 
 /// A value for a text line: in quotes where it holds spaces, with line breaks escaped.
 pub fn quoted(value: &str) -> String {
-    if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c == '"' || c == '=' || c.is_control()) {
+    if value.is_empty()
+        || value.contains(|c: char| c.is_whitespace() || c == '"' || c == '=' || c.is_control())
+    {
         format!("{value:?}")
     } else {
         value.to_owned()
@@ -162,7 +169,10 @@ fn write_out(shared: &Shared) {
         }
         state.writing = true;
         drop(state);
-        #[expect(clippy::disallowed_methods, reason = "a thread of its own that serves nobody")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of its own that serves nobody"
+        )]
         thread::sleep(GATHER);
         std::mem::swap(&mut lines, &mut shared.state.lock().buffer);
         // Nobody is left to tell when standard output is closed.
@@ -176,15 +186,18 @@ impl Log for Logger {
         // Pingora logs each failed attempt at `warn` or `error`; the request's own line says
         // the same with more context, so its lines are for debugging.
         let is_ours = metadata.target().starts_with("ai_gateway");
-        metadata.level() <= log::max_level()
-            && (is_ours || log::max_level() >= LevelFilter::Debug)
+        metadata.level() <= log::max_level() && (is_ours || log::max_level() >= LevelFilter::Debug)
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let message = record.args().to_string();
             let target = record.target();
-            write_event(record.level(), "log", &[("message", &message), ("target", target)]);
+            write_event(
+                record.level(),
+                "log",
+                &[("message", &message), ("target", target)],
+            );
         }
     }
 

@@ -103,7 +103,9 @@ impl Metrics {
         };
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone())).map(|()| counter)
+            registry
+                .register(Box::new(counter.clone()))
+                .map(|()| counter)
         };
         let histograms = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
@@ -111,8 +113,11 @@ impl Metrics {
             registry.register(Box::new(vec.clone())).map(|()| vec)
         };
         let overhead = Histogram::with_opts(
-            HistogramOpts::new("gateway_overhead_seconds", "Time spent in the gateway itself.")
-                .buckets(FINE_SECONDS.to_vec()),
+            HistogramOpts::new(
+                "gateway_overhead_seconds",
+                "Time spent in the gateway itself.",
+            )
+            .buckets(FINE_SECONDS.to_vec()),
         )?;
         registry.register(Box::new(overhead.clone()))?;
         let in_flight = IntGauge::new("gateway_requests_in_flight", "Requests being served.")?;
@@ -155,7 +160,10 @@ impl Metrics {
                 "gateway_client_disconnects_total",
                 "Requests whose client left before the answer was complete.",
             )?,
-            retries: counter("gateway_retries_total", "Attempts repeated at the same candidate.")?,
+            retries: counter(
+                "gateway_retries_total",
+                "Attempts repeated at the same candidate.",
+            )?,
             fallbacks: counter(
                 "gateway_fallbacks_total",
                 "Attempts that went on to the next candidate.",
@@ -195,7 +203,12 @@ impl Metrics {
 
     /// The handles of a provider and model. A request without either counts under `none`.
     pub fn series(&self, provider: &Arc<str>, model: &str) -> Arc<Series> {
-        if let Some(series) = self.series.read().get(provider).and_then(|models| models.get(model)) {
+        if let Some(series) = self
+            .series
+            .read()
+            .get(provider)
+            .and_then(|models| models.get(model))
+        {
             return series.clone();
         }
         let mut all = self.series.write();
@@ -210,7 +223,10 @@ impl Metrics {
 
     fn new_series(&self, provider: &Arc<str>, model: &str) -> Series {
         let labels = [provider.as_ref(), model];
-        let tokens = |direction| self.tokens.with_label_values(&[labels[0], labels[1], direction]);
+        let tokens = |direction| {
+            self.tokens
+                .with_label_values(&[labels[0], labels[1], direction])
+        };
         Series {
             requests: Default::default(),
             latency: self.latency.with_label_values(&labels),
@@ -244,7 +260,9 @@ impl Metrics {
         series.output_tokens.inc_by(usage.output);
         if let (true, Some(first_byte), 1..) = (seen.stream, seen.first_byte, usage.output) {
             let tokens = usage.output as f64;
-            series.per_output_token.observe((seen.latency - first_byte) / tokens);
+            series
+                .per_output_token
+                .observe((seen.latency - first_byte) / tokens);
         }
     }
 
@@ -252,7 +270,8 @@ impl Metrics {
     pub fn attempt(&self, series: &Series, outcome: Outcome) {
         if let Some(slot) = series.attempts.get(outcome as usize) {
             slot.get_or_init(|| {
-                self.attempts.with_label_values(&[series.provider.as_ref(), outcome.name()])
+                self.attempts
+                    .with_label_values(&[series.provider.as_ref(), outcome.name()])
             })
             .inc();
         }
@@ -267,8 +286,18 @@ mod tests {
     fn a_request_shows_under_its_labels() {
         let metrics = Metrics::new().unwrap();
         let series = metrics.series(&"openai".into(), "gpt-4o");
-        let usage = Some(Usage { input: 3, output: 5, ..Usage::default() });
-        let seen = Observation { status: 200, latency: 0.2, first_byte: Some(0.1), usage, stream: true };
+        let usage = Some(Usage {
+            input: 3,
+            output: 5,
+            ..Usage::default()
+        });
+        let seen = Observation {
+            status: 200,
+            latency: 0.2,
+            first_byte: Some(0.1),
+            usage,
+            stream: true,
+        };
         metrics.observe(&series, &seen);
         metrics.attempt(&series, Outcome::Ok);
         let text = metrics.text();

@@ -53,7 +53,9 @@ impl Hosts {
 
     /// Forgets the hosts that only this table still holds. Call it after a reload.
     pub fn forget_unused(&self) {
-        self.hosts.write().retain(|_, host| Arc::strong_count(host) > 1);
+        self.hosts
+            .write()
+            .retain(|_, host| Arc::strong_count(host) > 1);
     }
 
     /// Looks all of them up, side by side. Gives back how many failed.
@@ -106,7 +108,10 @@ impl Host {
                 false
             }
             Err(_) => {
-                log::warn!("cannot resolve {}: no answer in {LOOKUP_TIMEOUT:?}", self.name);
+                log::warn!(
+                    "cannot resolve {}: no answer in {LOOKUP_TIMEOUT:?}",
+                    self.name
+                );
                 false
             }
         }

@@ -103,14 +103,17 @@ impl Provider {
         let url = settings.base_url;
         let wrong = |what: &str| format!("provider `{}`: {what}", settings.name);
         let is_tls = url.scheme_str() == Some("https");
-        let host = url.host().ok_or_else(|| wrong("its base_url has no host"))?;
+        let host = url
+            .host()
+            .ok_or_else(|| wrong("its base_url has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let authority = url.authority().map_or(host, |authority| authority.as_str());
         let server_name = settings.server_name.unwrap_or(host);
         let keys = settings.keys.iter().map(|key| {
-            let mut value = HeaderValue::try_from(format!("{}{}", settings.key_header.1, key.expose()))
-                .map_err(|_| wrong("its key holds characters that no header can carry"))?;
+            let mut value =
+                HeaderValue::try_from(format!("{}{}", settings.key_header.1, key.expose()))
+                    .map_err(|_| wrong("its key holds characters that no header can carry"))?;
             value.set_sensitive(true);
             Ok(value)
         });
@@ -140,7 +143,11 @@ impl Provider {
     /// Where to connect, for one attempt; `None` while its name has no address.
     pub fn peer(&self, websocket: bool) -> Option<Box<HttpPeer>> {
         let address = self.host.next_address()?;
-        let template = if websocket { &self.websocket_peer } else { &self.peer };
+        let template = if websocket {
+            &self.websocket_peer
+        } else {
+            &self.peer
+        };
         let mut peer = Box::new(template.clone());
         peer._address = address.into();
         Some(peer)
@@ -202,10 +209,13 @@ fn peer(settings: &Settings<'_>, is_tls: bool, server_name: &str) -> Result<Http
 fn authorities(file: &Path) -> Result<Arc<CaType>, String> {
     let wrong = |what: String| format!("its ca_file {}: {what}", file.display());
     let mut authorities = Vec::new();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
+    for certificate in
+        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?
+    {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         // Checked here, for Pingora's own parser takes it for granted.
-        x509_parser::parse_x509_certificate(&certificate).map_err(|error| wrong(error.to_string()))?;
+        x509_parser::parse_x509_certificate(&certificate)
+            .map_err(|error| wrong(error.to_string()))?;
         authorities.push(WrappedX509::new(certificate.to_vec(), parse_x509));
     }
     if authorities.is_empty() {

@@ -127,7 +127,12 @@ impl Record<'_> {
         }
         if self.attempts.len() > 1 || self.error.is_some() {
             for attempt in self.attempts {
-                let _ = write!(line, " attempt={}:{}", attempt.provider, attempt.outcome.name());
+                let _ = write!(
+                    line,
+                    " attempt={}:{}",
+                    attempt.provider,
+                    attempt.outcome.name()
+                );
             }
         }
         let _ = write!(line, " id={}", self.id);
@@ -180,6 +185,9 @@ mod tests {
         assert_eq!(value["event"], "request");
         assert_eq!(value["attempts"][0]["outcome"], "refused");
         let text = String::from_utf8(record.line(false)).unwrap();
-        assert!(text.contains("status=502") && text.contains("attempt=openai:refused"), "{text}");
+        assert!(
+            text.contains("status=502") && text.contains("attempt=openai:refused"),
+            "{text}"
+        );
     }
 }

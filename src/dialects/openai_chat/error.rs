@@ -29,7 +29,10 @@ fn object(error: &GatewayError) -> Value {
     if let GatewayError::Provider(failure) = error {
         if let Some(said) = &failure.error {
             // The provider's own words win: SDKs and users know them.
-            fields.extend(said.iter().map(|(name, value)| (name.clone(), value.clone())));
+            fields.extend(
+                said.iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
         }
         if let Some(status) = failure.status {
             fields.insert("provider_status".into(), status.as_u16().into());

@@ -18,7 +18,9 @@ pub(in crate::dialects) fn inspect(body: &[u8]) -> Result<Inspection, GatewayErr
     let model = text(&members, "model")?.filter(|model| !model.is_empty());
     let model_at = members.get("model").map(|member| member.value.clone());
     // OpenRouter has a `provider` object of its own, which is none of the gateway's business.
-    let provider_is_ours = members.value("provider").is_none_or(|value| !value.starts_with(b"{"));
+    let provider_is_ours = members
+        .value("provider")
+        .is_none_or(|value| !value.starts_with(b"{"));
     let provider = if provider_is_ours {
         text(&members, "provider")?
     } else {
@@ -94,7 +96,10 @@ mod tests {
 
     #[test]
     fn null_is_absent_and_wrong_types_name_their_field() {
-        assert_eq!(inspect(br#"{"model":null,"stream":null}"#).unwrap().model, None);
+        assert_eq!(
+            inspect(br#"{"model":null,"stream":null}"#).unwrap().model,
+            None
+        );
         for (body, param) in [
             (&br#"{"model":1}"#[..], "model"),
             (br#"{"stream":"yes"}"#, "stream"),

@@ -77,8 +77,12 @@ mod tests {
         assert_eq!((usage.input, usage.output, usage.cached_input), (9, 12, 4));
         let stream = b"data: {\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
         assert_eq!(read(stream, true).unwrap().output, 2);
-        let groq = b"data: {\"x_groq\":{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}}\n\n";
+        let groq =
+            b"data: {\"x_groq\":{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}}\n\n";
         assert_eq!(read(groq, true).unwrap().output, 7);
-        assert_eq!(read(b"data: {\"usage\":{\"prompt_tokens\":null}}\n\n", true), None);
+        assert_eq!(
+            read(b"data: {\"usage\":{\"prompt_tokens\":null}}\n\n", true),
+            None
+        );
     }
 }

@@ -1,0 +1,156 @@
+//! The process that serves: which it is, and how to tell it something. It leaves its number in
+//! the data directory, in a file named after its port.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::config::{self, Config, Environment, Flags};
+
+/// Which gateway is meant.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// The configuration file that it was started with
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The port that it serves
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+/// The files by which a gateway is found.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// Holds its process number.
+    pub pid: PathBuf,
+    /// Where a successor takes its sockets over.
+    pub socket: PathBuf,
+}
+
+impl Files {
+    /// Those of the gateway with that configuration.
+    pub fn of(config: &Config, environment: &Environment) -> Self {
+        let directory = data_directory(config, environment);
+        let port = config.listen.port;
+        Files {
+            pid: directory.join(format!("gateway-{port}.pid")),
+            socket: directory.join(format!("gateway-{port}.sock")),
+        }
+    }
+
+    /// The process that is named there, if it lives.
+    pub fn running(&self) -> Option<Pid> {
+        let pid = fs::read_to_string(&self.pid).ok()?;
+        let pid = Pid::from_raw(pid.trim().parse().ok()?)?;
+        test_kill_process(pid).is_ok().then_some(pid)
+    }
+
+    /// Names this process there.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made or the file cannot be written.
+    pub fn claim(&self) -> io::Result<()> {
+        if let Some(directory) = self.pid.parent() {
+            make_private(directory)?;
+        }
+        fs::write(&self.pid, std::process::id().to_string())
+    }
+
+    /// Takes this process's name away, unless a successor has put its own there.
+    pub fn release(&self) {
+        let is_ours = fs::read_to_string(&self.pid)
+            .is_ok_and(|pid| pid.trim() == std::process::id().to_string());
+        if is_ours {
+            // A file that stays behind names a dead process, which `running` sees.
+            let _ = fs::remove_file(&self.pid);
+        }
+    }
+}
+
+impl Target {
+    /// The files of the gateway that is meant.
+    ///
+    /// # Errors
+    /// Where its configuration cannot be read.
+    pub fn files(&self) -> Result<Files, String> {
+        let environment = Environment::of_process();
+        let flags = Flags {
+            port: self.port,
+            demo: true,
+            ..Flags::default()
+        };
+        let loaded =
+            config::load(self.config.as_deref(), &environment, &flags).map_err(|problems| {
+                problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })?;
+        Ok(Files::of(&loaded.config, &environment))
+    }
+
+    /// Those files, and the process that they name.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn running(&self) -> Result<(Files, Pid), String> {
+        let files = self.files()?;
+        match files.running() {
+            Some(pid) => Ok((files, pid)),
+            None => Err(format!(
+                "no gateway runs that {} would name; say which with --port or --config",
+                files.pid.display()
+            )),
+        }
+    }
+}
+
+/// Where the gateway keeps its own files.
+pub fn data_directory(config: &Config, environment: &Environment) -> PathBuf {
+    config
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| match environment.get("HOME") {
+            Some(home) => Path::new(home).join(".ai-gateway"),
+            None => PathBuf::from(".ai-gateway"),
+        })
+}
+
+/// Sends a signal.
+///
+/// # Errors
+/// Where the process may not be told, or has ended meanwhile.
+pub fn tell(pid: Pid, signal: Signal) -> Result<(), String> {
+    kill_process(pid, signal).map_err(|error| format!("process {pid}: {error}"))
+}
+
+/// Waits until something holds; `false` where it does not in that time.
+pub fn wait_until(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let latest = Instant::now() + patience;
+    while !holds() {
+        if Instant::now() > latest {
+            return false;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a command that does nothing but wait"
+        )]
+        thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}

@@ -1,0 +1,252 @@
+//! From a configuration to a running process: sockets, state, Pingora's server and its services.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::IntoRawFd,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+};
+
+use async_trait::async_trait;
+use log::LevelFilter;
+use parking_lot::Mutex;
+use pingora::{
+    apps::{HttpServerOptions, ServerApp},
+    listeners::tls::TlsSettings,
+    server::{
+        ListenFds, RunArgs, Server, ShutdownWatch,
+        configuration::{Opt, ServerConf},
+    },
+    services::{Service as PingoraService, background::background_service, listening::Service},
+};
+use pingora_proxy::http_proxy;
+
+use crate::{
+    admin::Admin,
+    config::{Config, Loaded, LogFormat, LogLevel},
+    gateway::Gateway,
+    proxy::{Proxy, connection::Connections},
+    snapshot,
+    tasks::{Tasks, reload::Source},
+    telemetry::{logging, metrics::Metrics},
+};
+
+/// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
+const MAX_ATTEMPTS: usize = 1000;
+/// Idle connections to providers that are kept.
+const POOL_SIZE: usize = 1024;
+
+/// How the process is to be started.
+pub struct Start {
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// The configuration, read.
+    pub loaded: Loaded,
+    /// Whether to take the sockets over from the process that serves now.
+    pub upgrade: bool,
+    /// Where that process expects its successor.
+    pub upgrade_socket: PathBuf,
+    /// The socket of the built-in provider.
+    pub demo: Option<TcpListener>,
+    /// Called once both ports are bound, with their addresses.
+    pub on_bound: Box<dyn Fn(&Bound, &Gateway) + Send + Sync>,
+    /// Called last, when every request is over.
+    pub at_exit: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Where the process listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// The clients' port.
+    pub proxy: SocketAddr,
+    /// The admin port.
+    pub admin: SocketAddr,
+}
+
+/// Serves until the process is told to end. Returns after SIGINT only; every other end leaves
+/// through `tasks::drain`.
+///
+/// # Errors
+/// Sentences for the operator: a port that is taken, a provider that cannot be built.
+pub fn run(start: Start) -> Result<(), Vec<String>> {
+    let config = start.loaded.config.clone();
+    let metrics = Metrics::new().map_err(|error| vec![error.to_string()])?;
+    let is_json = config.telemetry.log.format == LogFormat::Json;
+    logging::install(
+        is_json,
+        level(config.telemetry.log.level),
+        metrics.log_lines_dropped.clone(),
+    );
+    for warning in &start.loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let gateway = Arc::new(Gateway::new(metrics));
+    gateway.replace(snapshot::build(config.clone(), &gateway.hosts)?);
+
+    let listen = &config.listen;
+    let wanted = Bound {
+        proxy: SocketAddr::new(listen.address, listen.port),
+        admin: SocketAddr::new(listen.address, listen.admin_port),
+    };
+    let (proxy_socket, admin_socket) = if start.upgrade {
+        (None, None)
+    } else {
+        (
+            Some(bind(wanted.proxy, "GATEWAY_PORT")?),
+            Some(bind(wanted.admin, "GATEWAY_ADMIN_PORT")?),
+        )
+    };
+    let bound = |socket: &Option<TcpListener>, wanted: SocketAddr| {
+        socket
+            .as_ref()
+            .and_then(|socket| socket.local_addr().ok())
+            .unwrap_or(wanted)
+    };
+    let bound = Bound {
+        proxy: bound(&proxy_socket, wanted.proxy),
+        admin: bound(&admin_socket, wanted.admin),
+    };
+
+    let options = Opt {
+        upgrade: start.upgrade,
+        ..Opt::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(options, server_configuration(&config, &start));
+    server.bootstrap();
+    (start.on_bound)(&bound, &gateway);
+    let proxy =
+        proxy_service(&gateway, &server, &config, wanted.proxy).map_err(|error| vec![error])?;
+    server.add_service(Prebound::new(proxy, wanted.proxy, proxy_socket));
+    let mut admin = Service::new("admin".into(), Admin::new(gateway.clone()));
+    admin.threads = Some(1);
+    admin.add_tcp(&wanted.admin.to_string());
+    server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
+    let tasks = Tasks {
+        gateway,
+        source: start.source,
+        demo: Mutex::new(start.demo),
+        at_exit: start.at_exit,
+    };
+    server.add_service(background_service("tasks", tasks));
+    server.run(RunArgs::default());
+    logging::flush();
+    Ok(())
+}
+
+fn proxy_service(
+    gateway: &Arc<Gateway>,
+    server: &Server,
+    config: &Config,
+    address: SocketAddr,
+) -> Result<Service<Connections>, String> {
+    let mut proxy = http_proxy(&server.configuration, Proxy::new(gateway.clone()));
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.listen.head_timeout_seconds.duration());
+    proxy.server_options = Some(options);
+    let mut service = Service::new("proxy".into(), Connections::new(gateway.clone(), proxy));
+    let address = address.to_string();
+    match &config.listen.tls {
+        None => service.add_tcp(&address),
+        Some(tls) => {
+            let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+            let mut settings = TlsSettings::intermediate(&path(&tls.certificate), &path(&tls.key))
+                .map_err(|error| format!("listen.tls: {error}"))?;
+            settings.enable_h2();
+            service.add_tls_with_settings(&address, None, settings);
+        }
+    }
+    Ok(service)
+}
+
+fn server_configuration(config: &Config, start: &Start) -> ServerConf {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let drain = config.listen.drain_timeout_seconds.duration();
+    ServerConf {
+        threads: config.listen.threads.unwrap_or(cores),
+        max_retries: MAX_ATTEMPTS,
+        upstream_keepalive_pool_size: POOL_SIZE,
+        upgrade_sock: start.upgrade_socket.to_string_lossy().into_owned(),
+        // `tasks::drain` ends the process; this is only the time after which Pingora would.
+        grace_period_seconds: Some(drain.as_secs().saturating_add(60)),
+        graceful_shutdown_timeout_seconds: Some(0),
+        ..ServerConf::default()
+    }
+}
+
+fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener, Vec<String>> {
+    TcpListener::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another process uses it; stop that one (`gateway stop`), or set {variable} to another port"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need a privilege; set {variable} to a higher one")
+            }
+            _ => error.to_string(),
+        };
+        vec![format!("cannot listen on {address}: {hint}")]
+    })
+}
+
+/// A service whose socket was bound before the server started, so that a port that is taken is
+/// said at once, and its number is known where the system chose it. The socket is handed over
+/// through Pingora's own table, as in an upgrade.
+struct Prebound<A> {
+    service: Service<A>,
+    key: String,
+    socket: Option<TcpListener>,
+}
+
+impl<A> Prebound<A> {
+    fn new(service: Service<A>, address: SocketAddr, socket: Option<TcpListener>) -> Self {
+        Prebound {
+            service,
+            key: address.to_string(),
+            socket,
+        }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> PingoraService for Prebound<A> {
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        per_fd: usize,
+    ) {
+        if let (Some(fds), Some(socket)) = (&fds, self.socket.take()) {
+            // Tokio asks for this of every socket that it takes over.
+            if let Err(error) = socket.set_nonblocking(true) {
+                log::error!("{}: {error}", self.key);
+            }
+            fds.lock().add(self.key.clone(), socket.into_raw_fd());
+        }
+        self.service.start_service(fds, shutdown, per_fd).await;
+    }
+
+    fn name(&self) -> &str {
+        self.service.name()
+    }
+
+    fn threads(&self) -> Option<usize> {
+        self.service.threads
+    }
+
+    fn listen_addresses(&self) -> Option<Vec<String>> {
+        Some(vec![self.key.clone()])
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}

@@ -1,0 +1,47 @@
+//! What goes on beside requests: names, reloads, the end of the process. One background service,
+//! one thread.
+
+mod drain;
+mod names;
+pub mod reload;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::{server::ShutdownWatch, services::background::BackgroundService};
+
+use crate::{gateway::Gateway, providers::demo};
+use reload::Source;
+
+/// All background tasks.
+pub struct Tasks {
+    /// The state that they keep up.
+    pub gateway: Arc<Gateway>,
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// The socket of the built-in provider, where it is asked for.
+    pub demo: Mutex<Option<std::net::TcpListener>>,
+    /// What to do last, once every request is over: remove files that name this process.
+    pub at_exit: Box<dyn Fn() + Send + Sync>,
+}
+
+#[async_trait]
+impl BackgroundService for Tasks {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        let listener = self.demo.lock().take();
+        let demo = async {
+            if let Some(listener) = listener
+                && let Err(error) = demo::serve(listener).await
+            {
+                log::error!("the demo provider stopped: {error}");
+            }
+        };
+        futures::join!(
+            demo,
+            names::refresh(&self.gateway),
+            reload::watch(&self.gateway, &self.source),
+            drain::wait(&self.gateway, shutdown, &*self.at_exit),
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! Reads the configuration anew when its file has changed or SIGHUP asks for it. It is checked
+//! first and applied whole or not at all. The file is looked at once a second rather than
+//! watched: that sees an editor's rename, a ConfigMap's symbolic link and a mounted file alike.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use log::Level;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    config::{self, Config, Environment, Flags, Loaded},
+    gateway::Gateway,
+    secret::Secret,
+    snapshot,
+    telemetry::logging::{event, write_event},
+    yaml::Problem,
+};
+
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The file that `--config` names.
+    pub file: Option<PathBuf>,
+    /// The environment that the process was started with.
+    pub environment: Environment,
+    /// What the command line says.
+    pub flags: Flags,
+    /// The port of the built-in provider, where it is asked for.
+    pub demo_port: Option<u16>,
+}
+
+impl Source {
+    /// Reads everything and checks it.
+    ///
+    /// # Errors
+    /// Every problem that could be found.
+    pub fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        let mut loaded = config::load(self.file.as_deref(), &self.environment, &self.flags)?;
+        if let Some(port) = self.demo_port {
+            add_demo(&mut loaded.config, port);
+        }
+        Ok(loaded)
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.file
+            .clone()
+            .or_else(|| self.environment.get("GATEWAY_CONFIG").map(PathBuf::from))
+    }
+}
+
+/// The built-in provider answers for every model that nobody else serves.
+fn add_demo(config: &mut Config, port: u16) {
+    let demo = config::Provider {
+        base_url: Some(format!("http://127.0.0.1:{port}/v1")),
+        api_key: Some(Secret::new("demo")),
+        models: vec!["demo".into(), "*".into()],
+        priority: i32::MAX,
+        ..config::Provider::default()
+    };
+    config.providers.insert("demo".into(), demo);
+    config.default_model.get_or_insert_with(|| "demo".into());
+}
+
+/// Reloads for as long as the process lives.
+pub(super) async fn watch(gateway: &Gateway, source: &Source) {
+    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+        log::error!("cannot listen for SIGHUP; the configuration is reloaded on file changes only");
+        return std::future::pending().await;
+    };
+    let path = source.path();
+    let mut seen = path.as_deref().and_then(stamp);
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => {}
+            () = tokio::time::sleep(LOOK) => {
+                let now = path.as_deref().and_then(stamp);
+                // A file that is gone is being replaced; its successor will be seen.
+                if now.is_none() || now == seen {
+                    continue;
+                }
+            }
+        }
+        seen = path.as_deref().and_then(stamp);
+        apply(gateway, source);
+    }
+}
+
+fn apply(gateway: &Gateway, source: &Source) {
+    match reload(gateway, source) {
+        Ok(restart) => {
+            gateway
+                .metrics
+                .reloads
+                .with_label_values(&["applied"])
+                .inc();
+            event(
+                "config_reloaded",
+                &[("takes_effect_at_restart", &restart.join(", "))],
+            );
+        }
+        Err(problems) => {
+            gateway
+                .metrics
+                .reloads
+                .with_label_values(&["rejected"])
+                .inc();
+            for problem in problems {
+                write_event(Level::Error, "config_rejected", &[("problem", &problem)]);
+            }
+        }
+    }
+}
+
+/// Gives back the settings that changed and need a restart.
+fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>, Vec<String>> {
+    let loaded = source
+        .load()
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let restart = needs_restart(&gateway.snapshot().config, &loaded.config);
+    gateway.replace(snapshot::build(loaded.config, &gateway.hosts)?);
+    Ok(restart)
+}
+
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (a, b) = (&old.listen, &new.listen);
+    [
+        ("listen.address", a.address != b.address),
+        ("listen.port", a.port != b.port),
+        ("listen.admin_port", a.admin_port != b.admin_port),
+        ("listen.tls", a.tls != b.tls),
+        ("listen.threads", a.threads != b.threads),
+        (
+            "telemetry.log.format",
+            old.telemetry.log.format != new.telemetry.log.format,
+        ),
+        (
+            "telemetry.log.level",
+            old.telemetry.log.level != new.telemetry.log.level,
+        ),
+        ("data_dir", old.data_dir != new.data_dir),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_changed)| is_changed.then_some(name))
+    .collect()
+}
+
+/// What tells one state of a file from another.
+fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len(),
+        metadata.ino(),
+    ))
+}
