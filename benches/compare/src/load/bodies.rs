@@ -1,6 +1,11 @@
 //! Chat requests of a given size, in the two shapes that matter to a parser: prose (a few long
 //! strings with escapes) and an agent's (many tools and short strings). The parse bench uses them too.
 
+#![allow(
+    dead_code,
+    reason = "the parse bench includes this file, and each uses a part"
+)]
+
 use std::fmt::Write as _;
 
 const PROSE: &str = "The gateway reads the body once, finds the model and sends it on.\\n\\nA \
@@ -9,7 +14,7 @@ const PROSE: &str = "The gateway reads the body once, finds the model and sends 
 
 /// What a request asks of the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// One JSON document.
     Plain,
     /// A stream of events.
@@ -22,7 +27,7 @@ pub enum Answer {
 }
 
 /// A conversation in prose of about `bytes` bytes, never fewer than its frame needs.
-pub fn prose(bytes: usize, answer: Answer) -> String {
+pub(crate) fn prose(bytes: usize, answer: Answer) -> String {
     let mut body = opening(answer);
     body.push_str(
         "\"messages\":[{\"role\":\"system\",\"content\":\"You are a careful engineer.\"}",
@@ -42,8 +47,7 @@ pub fn prose(bytes: usize, answer: Answer) -> String {
 
 /// An agent's request of about `bytes` bytes: half of it tool definitions, half short tool calls
 /// and their results.
-#[allow(dead_code, reason = "the parse bench includes this file")]
-pub fn agent(bytes: usize, answer: Answer) -> String {
+pub(crate) fn agent(bytes: usize, answer: Answer) -> String {
     let mut body = opening(answer);
     body.push_str("\"tools\":[");
     let mut index = 0;

@@ -11,6 +11,7 @@ mod report;
 mod rounds;
 mod targets;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,6 +28,9 @@ const CHUNKS: u64 = 50;
 const GAP_US: u64 = 2_000;
 /// Streams that are held open to see what each takes in memory.
 const HELD: usize = 200;
+
+/// Makes a body of about so many bytes.
+type Make = fn(usize, Answer) -> String;
 
 /// Compares the gateway with bare Pingora and nginx.
 #[derive(Parser)]
@@ -47,14 +51,17 @@ struct Options {
     /// Rounds; medians are over these. 5, or 3 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long the rounds take together. 200, or 45 with --quick.
+    /// How long the rounds take together. 180, or 45 with --quick.
     #[arg(long)]
     seconds: Option<f64>,
     /// Only 1 KB and 128 KB, under a minute.
     #[arg(long)]
     quick: bool,
-    /// Count instructions under valgrind where the processor's counter cannot be read (adds
-    /// about a minute).
+    /// Bodies as an agent sends them, many tools and short strings, instead of prose.
+    #[arg(long)]
+    agent: bool,
+    /// With --quick, too, count instructions under valgrind where the processor's counter cannot be
+    /// read (half a minute).
     #[arg(long)]
     instructions: bool,
     /// Write the numbers of every round there, too.
@@ -73,6 +80,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    let machine = report::machine();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut notes = Vec::new();
     let processors = if options.no_pin {
@@ -91,6 +99,11 @@ fn run(options: &Options) -> Result<(), String> {
         upstream: targets::free_address(),
         under: Vec::new(),
     };
+    let make: Make = if options.agent {
+        bodies::agent
+    } else {
+        bodies::prose
+    };
     let upstream = launcher.upstream(&beside("upstream")?)?;
     let targets = start_all(options, &launcher, &mut notes)?;
 
@@ -102,7 +115,7 @@ fn run(options: &Options) -> Result<(), String> {
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 5 });
     let seconds = options
         .seconds
-        .unwrap_or(if options.quick { 45.0 } else { 200.0 });
+        .unwrap_or(if options.quick { 45.0 } else { 180.0 });
     let cases: Vec<Case> = [false, true]
         .into_iter()
         .flat_map(|streamed| sizes.iter().map(move |&bytes| Case { bytes, streamed }))
@@ -116,15 +129,14 @@ fn run(options: &Options) -> Result<(), String> {
     let started = Instant::now();
     for round in 0..rounds {
         for (case, numbers) in cases.iter().zip(&mut numbers) {
-            eprint!(
-                "\rround {}/{rounds}, {case}, {} s   ",
-                round + 1,
-                started.elapsed().as_secs()
-            );
+            if std::io::stderr().is_terminal() {
+                let seconds = started.elapsed().as_secs();
+                eprint!("\rround {} of {rounds}, {case}, {seconds} s   ", round + 1);
+            }
             let everyone = std::iter::once(&upstream).chain(&targets);
             for (target, numbers) in everyone.zip(numbers.iter_mut()) {
                 let loaded = target.name != upstream.name;
-                numbers.push(measure(target, case, slot, loaded, &mut notes));
+                numbers.push(measure(target, case, make, slot, loaded, &mut notes));
             }
         }
     }
@@ -132,12 +144,19 @@ fn run(options: &Options) -> Result<(), String> {
     let resident_after: Vec<f64> = targets.iter().map(Target::resident_kib).collect();
     let names: Vec<&'static str> = targets.iter().map(|target| target.name).collect();
 
-    let counter = instructions::counter(options.instructions);
+    let counter = instructions::counter(options.instructions || !options.quick);
     let mut instructions = Vec::new();
     match counter {
         Some(Counter::Perf) => {
             for target in &targets {
-                instructions.push(count(Counter::Perf, target, &launcher, sizes, &mut notes));
+                instructions.push(count(
+                    Counter::Perf,
+                    target,
+                    &launcher,
+                    make,
+                    sizes,
+                    &mut notes,
+                ));
             }
         }
         Some(Counter::Callgrind) => {
@@ -146,18 +165,25 @@ fn run(options: &Options) -> Result<(), String> {
                 eprintln!("{name} under valgrind");
                 launcher.under = instructions::under_callgrind(&launcher.folder, name);
                 let target = start(name, options, &launcher)?;
-                let counts = count(Counter::Callgrind, &target, &launcher, sizes, &mut notes);
+                let counts = count(
+                    Counter::Callgrind,
+                    &target,
+                    &launcher,
+                    make,
+                    sizes,
+                    &mut notes,
+                );
                 instructions.push(counts);
             }
         }
         None => notes.push(
-            "Instructions are left out: no hardware counter here (`--instructions` counts them \
-             under valgrind)."
+            "Instructions are left out: there is no hardware counter here, and valgrind is not \
+             installed or not asked for (`--instructions`)."
                 .into(),
         ),
     }
     let report = Report {
-        machine: report::machine(options.threads, launcher.processors.is_some()),
+        machine: machine + &report::placement(options.threads, launcher.processors.is_some()),
         names,
         cases,
         numbers,
@@ -216,6 +242,7 @@ fn start(name: &str, options: &Options, launcher: &Launcher) -> Result<Target, S
 fn measure(
     target: &Target,
     case: &Case,
+    make: Make,
     slot: Duration,
     loaded: bool,
     notes: &mut Vec<String>,
@@ -231,7 +258,7 @@ fn measure(
         let rate = if case.bytes >= 1 << 20 { 100.0 } else { 500.0 };
         (Answer::Plain, 16, rate)
     };
-    let request = client::request(&bodies::prose(case.bytes, answer), KEY);
+    let request = client::request(&make(case.bytes, answer), KEY);
     let mut numbers = Numbers::default();
     if loaded {
         let cpu = || target.cpu_seconds();
@@ -284,11 +311,12 @@ fn count(
     counter: Counter,
     target: &Target,
     launcher: &Launcher,
+    make: Make,
     sizes: &[usize],
     notes: &mut Vec<String>,
 ) -> report::Instructions {
     let mut one = |bytes: usize, answer: Answer, requests: u32| {
-        let request = client::request(&bodies::prose(bytes, answer), KEY);
+        let request = client::request(&make(bytes, answer), KEY);
         instructions::per_request(counter, target, &launcher.folder, &request, requests)
             .map_err(|error| notes.push(format!("{}: instructions: {error}.", target.name)))
             .ok()

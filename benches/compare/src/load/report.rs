@@ -253,8 +253,8 @@ impl fmt::Display for Case {
     }
 }
 
-/// What the numbers hold for.
-pub(crate) fn machine(threads: usize, apart: bool) -> String {
+/// The machine. Ask before this process keeps itself to some of its processors.
+pub(crate) fn machine() -> String {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let processor = read("/proc/cpuinfo")
         .lines()
@@ -270,16 +270,18 @@ pub(crate) fn machine(threads: usize, apart: bool) -> String {
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
+    format!("{processor}, {cores} cores, Linux {}; ", kernel.trim())
+}
+
+/// How the targets ran.
+pub(crate) fn placement(threads: usize, apart: bool) -> String {
     let placed = if apart {
         "on processors of their own, the load and the upstream on the others"
     } else {
         "on the same processors as the load and the upstream"
     };
     let plural = if threads == 1 { "" } else { "s" };
-    format!(
-        "{processor}, {cores} cores, Linux {}; targets with {threads} thread{plural} each, {placed}.",
-        kernel.trim()
-    )
+    format!("targets with {threads} thread{plural} each, {placed}.")
 }
 
 fn size(bytes: usize) -> String {

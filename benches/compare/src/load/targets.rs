@@ -247,7 +247,8 @@ pid {folder}/nginx.pid; error_log {folder}/nginx-error.log warn;
 events {{ worker_connections 8192; }}
 http {{
   access_log off; tcp_nodelay on; keepalive_timeout 3600; keepalive_requests 1000000000;
-  client_max_body_size 64m;
+  # Request buffering is on, as by default, but in memory: this is no measurement of the disk.
+  client_max_body_size 64m; client_body_buffer_size 2m;
   client_body_temp_path {folder}/client; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   upstream provider {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}
