@@ -27,7 +27,7 @@ fuzz: ## every fuzz target for SECONDS_EACH seconds
 bench: ## the parse, by body size
 	$(CARGO) bench --bench parse
 
-bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick", "--instructions", "--json FILE")
+bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/load" $(ARGS)
 

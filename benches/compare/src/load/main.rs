@@ -51,7 +51,7 @@ struct Options {
     /// Rounds; medians are over these. 5, or 3 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long the rounds take together. 180, or 45 with --quick.
+    /// How long the rounds take together. 150, or 45 with --quick.
     #[arg(long)]
     seconds: Option<f64>,
     /// Only 1 KB and 128 KB, under a minute.
@@ -115,7 +115,7 @@ fn run(options: &Options) -> Result<(), String> {
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 5 });
     let seconds = options
         .seconds
-        .unwrap_or(if options.quick { 45.0 } else { 180.0 });
+        .unwrap_or(if options.quick { 45.0 } else { 150.0 });
     let cases: Vec<Case> = [false, true]
         .into_iter()
         .flat_map(|streamed| sizes.iter().map(move |&bytes| Case { bytes, streamed }))
