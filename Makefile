@@ -1,0 +1,35 @@
+# What one does here. `make help` lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint deny fuzz bench bench-compare docker
+
+CARGO ?= cargo
+# Seconds for each fuzz target.
+SECONDS_EACH ?= 30
+IMAGE ?= ai-gateway
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+test: ## every test, with a Redis and a Postgres of its own (T="filter" for some)
+	@bash scripts/test.sh $(T)
+
+lint: ## formatting, and clippy with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## licences, sources and advisories of the dependencies
+	@bash scripts/deny.sh
+
+fuzz: ## every fuzz target for SECONDS_EACH seconds
+	@bash scripts/fuzz.sh $(SECONDS_EACH)
+
+bench: ## the parse, by body size
+	$(CARGO) bench --bench parse
+
+bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
+	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
+	@"$${CARGO_TARGET_DIR:-target}/release/load" $(ARGS)
+
+docker: ## the image
+	docker build -t $(IMAGE) .
