@@ -24,7 +24,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Opens a TCP connection that writes at once.
 pub async fn tcp(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).await.expect("the address listens");
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the address listens");
     stream.set_nodelay(true).expect("a socket option");
     stream
 }
@@ -91,7 +93,9 @@ impl Http1 {
             self.outgoing.write_all(bytes).await?;
             self.outgoing.flush().await
         };
-        timeout(PATIENCE, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+        timeout(PATIENCE, write)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// Writes the request and does not wait for an answer.
@@ -109,7 +113,9 @@ impl Http1 {
             let _ = outgoing.flush().await;
         };
         let both = async { tokio::join!(write, incoming.answer()).1 };
-        timeout(PATIENCE, both).await.map_err(|_| io::ErrorKind::TimedOut)?
+        timeout(PATIENCE, both)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// Reads the next head, 100 Continue included.
@@ -147,9 +153,15 @@ impl Incoming {
     /// Reads once more; the end of the stream is an error.
     async fn fill(&mut self) -> io::Result<()> {
         let read = self.reader.read_buf(&mut self.buffer);
-        let count = timeout(PATIENCE, read).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let count = timeout(PATIENCE, read)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
         self.last_read = Instant::now();
-        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        if count == 0 {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(())
+        }
     }
 
     async fn head(&mut self) -> io::Result<Head> {
@@ -165,8 +177,14 @@ impl Incoming {
             Some(Head { status, headers })
         });
         let head = parsed.ok_or(io::ErrorKind::InvalidData)?;
-        let length = head.headers.get("content-length").and_then(|value| value.parse().ok());
-        let chunked = head.headers.get("transfer-encoding").is_some_and(|v| v.contains("chunked"));
+        let length = head
+            .headers
+            .get("content-length")
+            .and_then(|value| value.parse().ok());
+        let chunked = head
+            .headers
+            .get("transfer-encoding")
+            .is_some_and(|v| v.contains("chunked"));
         self.expect = match (head.status, chunked, length) {
             (100..=199 | 204 | 304, ..) | (_, false, Some(0)) => Expect::Nothing,
             (_, true, _) => Expect::ChunkSize,
@@ -189,12 +207,18 @@ impl Incoming {
                         (_, 0) => Expect::ChunkEnd,
                         (_, left) => Expect::ChunkBytes(left),
                     };
-                    return Ok(Some(Piece { at: self.last_read, bytes }));
+                    return Ok(Some(Piece {
+                        at: self.last_read,
+                        bytes,
+                    }));
                 }
                 Expect::Bytes(_) | Expect::ChunkBytes(_) => self.fill().await?,
                 Expect::UntilClose if !self.buffer.is_empty() => {
                     let bytes = self.buffer.split().freeze();
-                    return Ok(Some(Piece { at: self.last_read, bytes }));
+                    return Ok(Some(Piece {
+                        at: self.last_read,
+                        bytes,
+                    }));
                 }
                 Expect::UntilClose => match self.fill().await {
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -208,11 +232,13 @@ impl Incoming {
                         Expect::ChunkEnd => Expect::ChunkSize,
                         Expect::Trailers if line.is_empty() => Expect::Nothing,
                         Expect::Trailers => Expect::Trailers,
-                        _ => match usize::from_str_radix(line.split(';').next().unwrap_or(""), 16) {
-                            Ok(0) => Expect::Trailers,
-                            Ok(size) => Expect::ChunkBytes(size),
-                            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
-                        },
+                        _ => {
+                            match usize::from_str_radix(line.split(';').next().unwrap_or(""), 16) {
+                                Ok(0) => Expect::Trailers,
+                                Ok(size) => Expect::ChunkBytes(size),
+                                Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+                            }
+                        }
                     };
                 }
             }
@@ -245,6 +271,11 @@ impl Incoming {
                 Err(_) => break false,
             }
         };
-        Ok(Answer { status: head.status, headers: head.headers, body: body.freeze(), whole })
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.freeze(),
+            whole,
+        })
     }
 }

@@ -39,10 +39,13 @@ impl Http2 {
 
     pub async fn over(stream: impl Io + 'static) -> Self {
         let mut builder = client::Builder::new();
-        builder.initial_window_size(1 << 20).initial_connection_window_size(1 << 22);
+        builder
+            .initial_window_size(1 << 20)
+            .initial_connection_window_size(1 << 22);
         let handshake = builder.handshake::<_, Bytes>(stream);
-        let (sender, connection) =
-            within(PATIENCE, "HTTP/2 handshake", handshake).await.expect("an HTTP/2 peer");
+        let (sender, connection) = within(PATIENCE, "HTTP/2 handshake", handshake)
+            .await
+            .expect("an HTTP/2 peer");
         let driver = tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -53,7 +56,11 @@ impl Http2 {
     pub async fn open(&self, request: &Request, ended: bool) -> Result<Call, h2::Error> {
         let mut sender = self.sender.clone().ready().await?;
         let (response, sending) = sender.send_request(request.http2_head(), ended)?;
-        Ok(Call { response: Some(response), sending, receiving: None })
+        Ok(Call {
+            response: Some(response),
+            sending,
+            receiving: None,
+        })
     }
 
     /// Sends the whole request and does not wait for the answer.
@@ -91,7 +98,12 @@ impl Http2 {
             };
             let status = parts.status.as_u16();
             let headers = Headers::from_map(&parts.headers);
-            Ok(Answer { status, headers, body: body.freeze(), whole })
+            Ok(Answer {
+                status,
+                headers,
+                body: body.freeze(),
+                whole,
+            })
         };
         within(PATIENCE, "an HTTP/2 call", exchange).await
     }
@@ -137,8 +149,13 @@ impl Call {
 }
 
 async fn next_piece(receiving: &mut RecvStream) -> Result<Option<Piece>, h2::Error> {
-    let Some(data) = receiving.data().await else { return Ok(None) };
+    let Some(data) = receiving.data().await else {
+        return Ok(None);
+    };
     let bytes = data?;
     receiving.flow_control().release_capacity(bytes.len())?;
-    Ok(Some(Piece { at: Instant::now(), bytes }))
+    Ok(Some(Piece {
+        at: Instant::now(),
+        bytes,
+    }))
 }

@@ -93,5 +93,8 @@ pub fn single(one: &str) -> Yaml {
 
 /// Two providers in a pool: `one` first.
 pub fn pair(one: &str, two: &str) -> Yaml {
-    Yaml::new().provider("one", one).provider("two", two).pooled()
+    Yaml::new()
+        .provider("one", one)
+        .provider("two", two)
+        .pooled()
 }

@@ -14,15 +14,22 @@ impl Headers {
     }
 
     /// Every value of `name`.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let matches = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
-        self.0.iter().filter(matches).map(|(_, value)| value.as_str())
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_ascii_lowercase();
+        let matches = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(&name);
+        self.0
+            .iter()
+            .filter(matches)
+            .map(|(_, value)| value.as_str())
     }
 
     /// From the `http` crate's form, as HTTP/2 gives it.
     pub fn from_map(map: &http::HeaderMap) -> Self {
         let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
         };
         Headers(map.iter().map(line).collect())
     }

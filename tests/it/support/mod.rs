@@ -46,7 +46,11 @@ pub fn assert_same_bytes(actual: &[u8], expected: &[u8], what: &str) {
     if actual == expected {
         return;
     }
-    let at = actual.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    let at = actual
+        .iter()
+        .zip(expected)
+        .take_while(|(a, b)| a == b)
+        .count();
     let around = |bytes: &[u8]| {
         let end = bytes.len().min(at + 40);
         String::from_utf8_lossy(&bytes[at.min(bytes.len()).saturating_sub(20)..end]).into_owned()

@@ -8,7 +8,9 @@ use serde_json::json;
 pub fn chat_of_size(model: &str, size: usize) -> Bytes {
     let start = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":""#);
     let end = r#""}],"temperature":0.5}"#;
-    let room = size.checked_sub(start.len() + end.len()).expect("room for the fixed parts");
+    let room = size
+        .checked_sub(start.len() + end.len())
+        .expect("room for the fixed parts");
     let mut body = Vec::with_capacity(size);
     body.extend_from_slice(start.as_bytes());
     let mut line = 0_u32;
@@ -24,7 +26,9 @@ pub fn chat_of_size(model: &str, size: usize) -> Bytes {
 
 /// A short chat body.
 pub fn chat(model: &str) -> Bytes {
-    Bytes::from(format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#))
+    Bytes::from(format!(
+        r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#
+    ))
 }
 
 /// A short chat body that asks for a stream.
@@ -56,7 +60,8 @@ pub fn completion(text: &str) -> String {
 
 /// A provider's error.
 pub fn error(message: &str) -> String {
-    json!({"error": {"message": message, "type": "server_error", "param": null, "code": null}}).to_string()
+    json!({"error": {"message": message, "type": "server_error", "param": null, "code": null}})
+        .to_string()
 }
 
 /// One frame of a stream.
@@ -75,5 +80,8 @@ pub fn done() -> Bytes {
 
 /// `count` frames and the end.
 pub fn frames(count: usize) -> Vec<Bytes> {
-    (0..count).map(|number| frame(&format!("word {number} "))).chain([done()]).collect()
+    (0..count)
+        .map(|number| frame(&format!("word {number} ")))
+        .chain([done()])
+        .collect()
 }

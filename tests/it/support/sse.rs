@@ -44,7 +44,11 @@ impl SseReader {
                 (!values.is_empty()).then(|| values.join("\n"))
             };
             if let Some(data) = field("data:") {
-                events.push(Event { at: piece.at, name: field("event:"), data });
+                events.push(Event {
+                    at: piece.at,
+                    name: field("event:"),
+                    data,
+                });
             }
         }
         events
@@ -61,14 +65,25 @@ impl SseReader {
 pub fn events(body: &[u8]) -> Vec<Event> {
     let mut reader = SseReader::default();
     let bytes = bytes::Bytes::copy_from_slice(body);
-    let events = reader.push(&Piece { at: Instant::now(), bytes });
-    assert!(reader.rest().is_empty(), "half an event: {:?}", String::from_utf8_lossy(body));
+    let events = reader.push(&Piece {
+        at: Instant::now(),
+        bytes,
+    });
+    assert!(
+        reader.rest().is_empty(),
+        "half an event: {:?}",
+        String::from_utf8_lossy(body)
+    );
     events
 }
 
 /// Reads from an answer under way until `count` events are there or the body ends; the flag says
 /// whether it came to its proper end.
-pub async fn read_events(client: &mut Http1, reader: &mut SseReader, count: usize) -> (Vec<Event>, bool) {
+pub async fn read_events(
+    client: &mut Http1,
+    reader: &mut SseReader,
+    count: usize,
+) -> (Vec<Event>, bool) {
     let mut events = Vec::new();
     while events.len() < count {
         match client.piece().await {

@@ -36,7 +36,11 @@ impl Authority {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("ca.pem"), certificate.pem()).expect("written");
         let certificate = certificate.der().clone();
-        Authority { directory, issuer: Issuer::new(params, key), certificate }
+        Authority {
+            directory,
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
     }
 
     /// What `tls.ca_file` in a config should say.
@@ -55,7 +59,10 @@ impl Authority {
     pub fn files(&self, name: &str) -> Files {
         let (certificate, key) = self.issue(name);
         let path = |suffix: &str| self.directory.path().join(format!("{name}.{suffix}.pem"));
-        let files = Files { certificate: path("certificate"), key: path("key") };
+        let files = Files {
+            certificate: path("certificate"),
+            key: path("key"),
+        };
         std::fs::write(&files.certificate, certificate.pem()).expect("written");
         std::fs::write(&files.key, key.serialize_pem()).expect("written");
         files
@@ -76,7 +83,12 @@ impl Authority {
     }
 
     /// Connects as a client that trusts only this authority.
-    pub async fn connect(&self, address: SocketAddr, name: &str, alpn: &[&str]) -> TlsStream<TcpStream> {
+    pub async fn connect(
+        &self,
+        address: SocketAddr,
+        name: &str,
+        alpn: &[&str],
+    ) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("a certificate");
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -87,7 +99,10 @@ impl Authority {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let stream = tcp(address).await;
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a TLS peer")
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .expect("a TLS peer")
     }
 }
 

@@ -35,7 +35,11 @@ impl Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -44,7 +48,11 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -78,8 +86,12 @@ enum After {
 pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
     let mut buffer = BytesMut::new();
     loop {
-        let Some(exchange) = read_head(&mut wire, &mut buffer, connection).await else { return };
-        let upgrade = exchange.header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+        let Some(exchange) = read_head(&mut wire, &mut buffer, connection).await else {
+            return;
+        };
+        let upgrade = exchange
+            .header("upgrade")
+            .is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
         let headers = exchange.headers.clone();
         let number = shared.recorder.begin(exchange);
         if upgrade {
@@ -87,8 +99,12 @@ pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
             return;
         }
         let script = shared.next();
-        if script.reads_the_body() && !read_body(&mut wire, &mut buffer, &headers, shared, number).await {
-            shared.recorder.update(number, |exchange| exchange.left = Some(Instant::now()));
+        if script.reads_the_body()
+            && !read_body(&mut wire, &mut buffer, &headers, shared, number).await
+        {
+            shared
+                .recorder
+                .update(number, |exchange| exchange.left = Some(Instant::now()));
             return;
         }
         let (mut reader, mut writer) = tokio::io::split(&mut wire);
@@ -102,7 +118,9 @@ pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
         };
         match after {
             Ok(After::KeepAlive) => {
-                shared.recorder.update(number, |exchange| exchange.finished = Some(Instant::now()));
+                shared
+                    .recorder
+                    .update(number, |exchange| exchange.finished = Some(Instant::now()));
             }
             Ok(After::Close) => {
                 let _ = writer.shutdown().await;
@@ -116,7 +134,9 @@ pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
                 return;
             }
             Err(_) => {
-                shared.recorder.update(number, |exchange| exchange.left = Some(Instant::now()));
+                shared
+                    .recorder
+                    .update(number, |exchange| exchange.left = Some(Instant::now()));
                 return;
             }
         }
@@ -152,9 +172,20 @@ async fn read_head(wire: &mut Wire, buffer: &mut BytesMut, connection: usize) ->
 }
 
 /// Reads the body and records it; `false` when the peer left before its end.
-async fn read_body(wire: &mut Wire, buffer: &mut BytesMut, headers: &Headers, shared: &Shared, number: usize) -> bool {
-    let chunked = headers.get("transfer-encoding").is_some_and(|value| value.contains("chunked"));
-    let length = headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+async fn read_body(
+    wire: &mut Wire,
+    buffer: &mut BytesMut,
+    headers: &Headers,
+    shared: &Shared,
+    number: usize,
+) -> bool {
+    let chunked = headers
+        .get("transfer-encoding")
+        .is_some_and(|value| value.contains("chunked"));
+    let length = headers
+        .get("content-length")
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0);
     let mut body = BytesMut::new();
     let whole = if chunked {
         read_chunks(wire, buffer, &mut body).await
@@ -183,7 +214,9 @@ async fn read_chunks(wire: &mut Wire, buffer: &mut BytesMut, body: &mut BytesMut
         };
         let line = String::from_utf8_lossy(&buffer.split_to(end)).into_owned();
         buffer.advance(2);
-        let Ok(size) = usize::from_str_radix(line.trim(), 16) else { return false };
+        let Ok(size) = usize::from_str_radix(line.trim(), 16) else {
+            return false;
+        };
         if !fill(wire, buffer, size + 2).await {
             return false;
         }
@@ -221,12 +254,20 @@ async fn perform(
     number: usize,
 ) -> io::Result<After> {
     match script {
-        Script::Answer { status, headers, body } => {
+        Script::Answer {
+            status,
+            headers,
+            body,
+        } => {
             write(writer, &plain(*status, headers, body)).await?;
             Ok(After::KeepAlive)
         }
         Script::AnswerBeforeBody { status, body } => {
-            write(writer, &plain(*status, &[("connection".into(), "close".into())], body)).await?;
+            write(
+                writer,
+                &plain(*status, &[("connection".into(), "close".into())], body),
+            )
+            .await?;
             Ok(After::Close)
         }
         Script::Stream { steps, ending } => {
@@ -238,7 +279,9 @@ async fn perform(
                     Step::Wait(gate) => gate.wait().await,
                     Step::Write(bytes) => {
                         let now = Instant::now();
-                        shared.recorder.update(number, |exchange| exchange.writes.push(now));
+                        shared
+                            .recorder
+                            .update(number, |exchange| exchange.writes.push(now));
                         write(writer, &chunk(bytes)).await?;
                     }
                 }
@@ -264,7 +307,11 @@ async fn perform(
             Ok(After::KeepAlive)
         }
         Script::Garbage => {
-            write(writer, b"\x00\x01SSH-2.0-surely_not_http\r\n\xff\xfe\r\n\r\n").await?;
+            write(
+                writer,
+                b"\x00\x01SSH-2.0-surely_not_http\r\n\xff\xfe\r\n\r\n",
+            )
+            .await?;
             Ok(After::Close)
         }
     }
@@ -284,7 +331,10 @@ async fn end(ending: Ending) -> io::Result<After> {
 }
 
 fn plain(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
-    let mut wire = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
+    let mut wire = format!(
+        "HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         wire.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -314,5 +364,7 @@ async fn echo(wire: &mut Wire, buffer: &mut BytesMut, shared: &Shared, number: u
             break;
         }
     }
-    shared.recorder.update(number, |exchange| exchange.left = Some(Instant::now()));
+    shared
+        .recorder
+        .update(number, |exchange| exchange.left = Some(Instant::now()));
 }

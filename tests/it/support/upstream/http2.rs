@@ -16,8 +16,12 @@ use crate::support::{client::Io, http::Headers};
 /// Serves one connection until either side ends it.
 pub(super) async fn serve(stream: impl Io + 'static, shared: &Arc<Shared>, connection: usize) {
     let mut builder = h2::server::Builder::new();
-    builder.initial_window_size(1 << 20).initial_connection_window_size(1 << 22);
-    let Ok(mut peer) = builder.handshake::<_, Bytes>(stream).await else { return };
+    builder
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(1 << 22);
+    let Ok(mut peer) = builder.handshake::<_, Bytes>(stream).await else {
+        return;
+    };
     let mut streams = JoinSet::new();
     while let Some(Ok((request, respond))) = peer.accept().await {
         let (parts, body) = request.into_parts();
@@ -40,7 +44,12 @@ pub(super) async fn serve(stream: impl Io + 'static, shared: &Arc<Shared>, conne
     }
 }
 
-async fn exchange(body: RecvStream, respond: SendResponse<Bytes>, shared: Arc<Shared>, number: usize) {
+async fn exchange(
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+    shared: Arc<Shared>,
+    number: usize,
+) {
     let script = shared.next();
     let left = match read_body(body, &shared, number).await {
         Ok(()) => perform(&script, respond, &shared, number).await.is_err(),
@@ -48,7 +57,11 @@ async fn exchange(body: RecvStream, respond: SendResponse<Bytes>, shared: Arc<Sh
     };
     let now = Some(Instant::now());
     shared.recorder.update(number, |exchange| {
-        if left { exchange.left = now } else { exchange.finished = now }
+        if left {
+            exchange.left = now
+        } else {
+            exchange.finished = now
+        }
     });
 }
 
@@ -73,7 +86,11 @@ async fn perform(
     number: usize,
 ) -> Result<(), h2::Error> {
     match script {
-        Script::Answer { status, headers, body } => {
+        Script::Answer {
+            status,
+            headers,
+            body,
+        } => {
             let mut builder = http::Response::builder().status(*status);
             for (name, value) in headers {
                 builder = builder.header(name, value);
@@ -110,7 +127,12 @@ async fn perform(
     }
 }
 
-async fn follow(step: &Step, sending: &mut SendStream<Bytes>, shared: &Shared, number: usize) -> Result<(), h2::Error> {
+async fn follow(
+    step: &Step,
+    sending: &mut SendStream<Bytes>,
+    shared: &Shared,
+    number: usize,
+) -> Result<(), h2::Error> {
     let wait = async {
         match step {
             Step::Pause(pause) => sleep(*pause).await,
@@ -124,7 +146,9 @@ async fn follow(step: &Step, sending: &mut SendStream<Bytes>, shared: &Shared, n
     }
     if let Step::Write(bytes) = step {
         let now = Instant::now();
-        shared.recorder.update(number, |exchange| exchange.writes.push(now));
+        shared
+            .recorder
+            .update(number, |exchange| exchange.writes.push(now));
         sending.send_data(bytes.clone(), false)?;
     }
     Ok(())

@@ -62,7 +62,12 @@ impl Shared {
 
     /// Takes the next script only if it is to close a new connection at once.
     fn closes_on_accept(&self) -> bool {
-        let front = self.scripts.lock().expect("no panic while locked").front().cloned();
+        let front = self
+            .scripts
+            .lock()
+            .expect("no panic while locked")
+            .front()
+            .cloned();
         let closes = matches!(front, Some(Script::CloseOnAccept));
         if closes {
             self.next();
@@ -101,9 +106,17 @@ impl ScriptedUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let scripts = Mutex::new(scripts.into_iter().collect());
-        let shared = Arc::new(Shared { scripts, recorder: Recorder::new() });
+        let shared = Arc::new(Shared {
+            scripts,
+            recorder: Recorder::new(),
+        });
         let accepting = tokio::spawn(accept(listener, speaks, shared.clone()));
-        ScriptedUpstream { address, scheme, shared, accepting }
+        ScriptedUpstream {
+            address,
+            scheme,
+            shared,
+            accepting,
+        }
     }
 
     /// What `base_url` in a config should say.
@@ -162,7 +175,9 @@ impl ScriptedUpstream {
     /// Waits until `count` requests have been read to their end.
     pub async fn wait_for_requests(&self, count: usize) -> Vec<Exchange> {
         let enough = |state: &State| state.exchanges.iter().filter(|e| e.read).count() >= count;
-        self.wait(&format!("{count} whole requests"), enough).await.exchanges
+        self.wait(&format!("{count} whole requests"), enough)
+            .await
+            .exchanges
     }
 }
 

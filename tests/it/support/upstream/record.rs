@@ -17,7 +17,10 @@ pub struct State {
 impl State {
     /// How many connections are open now.
     pub fn open(&self) -> usize {
-        self.connections.iter().filter(|connection| connection.closed.is_none()).count()
+        self.connections
+            .iter()
+            .filter(|connection| connection.closed.is_none())
+            .count()
     }
 }
 
@@ -84,14 +87,19 @@ impl Recorder {
 
     /// A new connection; returns its index.
     pub(super) fn accepted(&self) -> usize {
-        let connection = Connection { accepted: Instant::now(), closed: None };
-        self.0.send_modify(|state| state.connections.push(connection));
+        let connection = Connection {
+            accepted: Instant::now(),
+            closed: None,
+        };
+        self.0
+            .send_modify(|state| state.connections.push(connection));
         self.0.borrow().connections.len() - 1
     }
 
     pub(super) fn closed(&self, connection: usize) {
         let now = Instant::now();
-        self.0.send_modify(|state| state.connections[connection].closed = Some(now));
+        self.0
+            .send_modify(|state| state.connections[connection].closed = Some(now));
     }
 
     /// A new request; returns its index.
@@ -101,6 +109,7 @@ impl Recorder {
     }
 
     pub(super) fn update(&self, exchange: usize, change: impl FnOnce(&mut Exchange)) {
-        self.0.send_modify(|state| change(&mut state.exchanges[exchange]));
+        self.0
+            .send_modify(|state| change(&mut state.exchanges[exchange]));
     }
 }

@@ -9,7 +9,11 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub enum Script {
     /// A plain answer with `content-length`, after the whole request has been read.
-    Answer { status: u16, headers: Vec<(String, String)>, body: Bytes },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    },
     /// The same, but only the request's head is read, and the connection closes after it.
     AnswerBeforeBody { status: u16, body: Bytes },
     /// A chunked SSE answer, step by step.
@@ -74,7 +78,11 @@ impl Script {
     /// A JSON answer.
     pub fn json(status: u16, body: impl Into<String>) -> Self {
         let headers = vec![("content-type".into(), "application/json".into())];
-        Script::Answer { status, headers, body: Bytes::from(body.into()) }
+        Script::Answer {
+            status,
+            headers,
+            body: Bytes::from(body.into()),
+        }
     }
 
     /// Adds a header to an [`Script::Answer`].
@@ -94,12 +102,18 @@ impl Script {
             }
             steps.push(Step::Write(frame.into()));
         }
-        Script::Stream { steps, ending: Ending::Whole }
+        Script::Stream {
+            steps,
+            ending: Ending::Whole,
+        }
     }
 
     /// These frames at once, then `ending`.
     pub fn broken<B: Into<Bytes>>(frames: impl IntoIterator<Item = B>, ending: Ending) -> Self {
-        let steps = frames.into_iter().map(|frame| Step::Write(frame.into())).collect();
+        let steps = frames
+            .into_iter()
+            .map(|frame| Step::Write(frame.into()))
+            .collect();
         Script::Stream { steps, ending }
     }
 

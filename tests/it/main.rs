@@ -1,0 +1,17 @@
+//! The gateway as its users meet it: the built binary over real sockets, against an upstream that
+//! misbehaves on command. One module a theme; `support` is what they are made of.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test binary: a panic is its way to fail, and nothing outside sees its items"
+)]
+
+mod support;
+
+mod support_works;

@@ -1,0 +1,377 @@
+//! The built binary, on ports of its own choice, in a home of its own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+use super::{
+    Answer, Http1, Http2, Request,
+    config::Yaml,
+    output::{self, Output},
+};
+
+/// A running gateway. Dropping it kills it and all that it started, and fails the test if it
+/// panicked.
+pub struct TestGateway {
+    child: Child,
+    group: Pid,
+    home: TempDir,
+    env: Vec<(String, String)>,
+    output: Output,
+    pub tls: bool,
+    pub address: SocketAddr,
+    pub admin_address: SocketAddr,
+}
+
+/// How to start one.
+pub struct Builder {
+    home: TempDir,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+}
+
+/// A gateway that ended instead of listening.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: Option<ExitStatus>,
+    pub output: String,
+}
+
+/// What a command of the binary answered.
+pub struct Ran {
+    pub status: ExitStatus,
+    pub output: String,
+}
+
+impl TestGateway {
+    /// `gateway start --config FILE`, ready to answer.
+    pub async fn start(yaml: &str) -> Self {
+        Self::builder(yaml).start().await
+    }
+
+    /// The same from the builder of configurations.
+    pub async fn with(yaml: &Yaml) -> Self {
+        Self::start(&yaml.build()).await
+    }
+
+    pub fn builder(yaml: &str) -> Builder {
+        let builder = Builder::without_config();
+        let path = config_path(builder.home.path());
+        std::fs::write(&path, yaml).expect("written");
+        builder.arg("--config").arg(&path.to_string_lossy())
+    }
+
+    pub fn url(&self) -> String {
+        format!(
+            "{}://{}",
+            if self.tls { "https" } else { "http" },
+            self.address
+        )
+    }
+
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin_address)
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        config_path(self.home.path())
+    }
+
+    /// Writes the configuration as an editor or Kubernetes does: a new file, moved into place.
+    pub fn write_config(&self, yaml: &str) {
+        let new = self.home.path().join("gateway.yaml.new");
+        std::fs::write(&new, yaml).expect("written");
+        std::fs::rename(new, self.config_path()).expect("moved");
+    }
+
+    /// Sends one request on a new connection.
+    #[track_caller]
+    pub fn call(&self, request: Request) -> impl Future<Output = Answer> + Send + 'static {
+        let address = self.address;
+        async move {
+            let answer = Http1::connect(address).await.call(&request).await;
+            answer.unwrap_or_else(|error| panic!("no answer to {} ({error})", request.target))
+        }
+    }
+
+    pub async fn http1(&self) -> Http1 {
+        Http1::connect(self.address).await
+    }
+
+    pub async fn http2(&self) -> Http2 {
+        Http2::connect(self.address).await
+    }
+
+    /// GET on the admin port.
+    pub async fn admin(&self, target: &str) -> Answer {
+        let answer = Http1::connect(self.admin_address)
+            .await
+            .call(&Request::get(target))
+            .await;
+        answer.unwrap_or_else(|error| panic!("no answer to {target} ({error})"))
+    }
+
+    /// The metrics as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let answer = self.admin("/metrics").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text()
+    }
+
+    /// The sum of the series `name` with these labels.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        output::sum_metric(&self.metrics().await, name, labels)
+    }
+
+    /// Waits until a metric satisfies `condition`.
+    pub async fn wait_metric(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        condition: impl Fn(f64) -> bool,
+    ) {
+        let what = format!("metric {name} {labels:?}");
+        super::eventually(&what, async || condition(self.metric(name, labels).await)).await;
+    }
+
+    /// Everything printed so far.
+    pub fn logs(&self) -> String {
+        self.output.text()
+    }
+
+    /// The request records so far.
+    pub fn request_logs(&self) -> Vec<Value> {
+        output::events(&self.output.lines(), "request")
+    }
+
+    /// Waits for at least `count` records of an event.
+    pub async fn wait_events(&self, event: &str, count: usize) -> Vec<Value> {
+        let enough = |lines: &Vec<String>| output::events(lines, event).len() >= count;
+        match self.output.wait(enough).await {
+            Some(lines) => output::events(&lines, event),
+            None => panic!("fewer than {count} `{event}` records in:\n{}", self.logs()),
+        }
+    }
+
+    /// Waits for the record of the request with this `X-Request-Id`.
+    pub async fn request_log(&self, answer: &Answer) -> Value {
+        let id = answer
+            .header("x-request-id")
+            .expect("an X-Request-Id")
+            .to_owned();
+        self.wait_request(|record| record["id"] == id.as_str())
+            .await
+    }
+
+    /// Waits for a request record that satisfies `condition`.
+    pub async fn wait_request(&self, condition: impl Fn(&Value) -> bool) -> Value {
+        let find = |lines: &[String]| {
+            output::events(lines, "request")
+                .into_iter()
+                .find(&condition)
+        };
+        match self
+            .output
+            .wait(|lines| find(lines).is_some())
+            .await
+            .and_then(|lines| find(&lines))
+        {
+            Some(record) => record,
+            None => panic!("no such request record in:\n{}", self.logs()),
+        }
+    }
+
+    /// Waits for a line that contains `text`.
+    pub async fn wait_line(&self, text: &str) {
+        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
+        assert!(
+            self.output.wait(found).await.is_some(),
+            "no line `{text}` in:\n{}",
+            self.logs()
+        );
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.group, signal).expect("the gateway runs");
+    }
+
+    /// Waits for the process's end; `None` when it has not ended in time.
+    pub async fn wait_exit(&mut self, limit: Duration) -> Option<ExitStatus> {
+        tokio::time::timeout(limit, self.child.wait())
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// Runs another command of the binary in this gateway's home and environment, until it ends.
+    pub async fn run(&self, args: &[&str]) -> Ran {
+        run(command(self.home.path(), &self.env), args).await
+    }
+
+    /// `gateway upgrade`: the new process, which may run on in the foreground.
+    pub fn upgrade(&self) -> (Child, Output) {
+        let mut command = command(self.home.path(), &self.env);
+        command
+            .env("GATEWAY_CONFIG", self.config_path())
+            .arg("upgrade");
+        command.process_group(self.group.as_raw_nonzero().get());
+        let (child, output, _) = spawn(command);
+        (child, output)
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        let _ = kill_process_group(self.group, Signal::KILL);
+        let logs = self.logs();
+        if std::thread::panicking() {
+            eprintln!("---- the gateway printed:\n{logs}\n----");
+        } else {
+            assert!(
+                !logs.contains("panicked at"),
+                "the gateway panicked:\n{logs}"
+            );
+        }
+    }
+}
+
+impl Builder {
+    /// `gateway start` alone.
+    pub fn without_config() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        Builder {
+            home,
+            env: Vec::new(),
+            args: vec!["start".into()],
+        }
+    }
+
+    /// `gateway start --demo`, ports chosen by the system.
+    pub fn demo() -> Self {
+        Builder::without_config().arg("--demo").free_ports()
+    }
+
+    pub fn free_ports(self) -> Self {
+        self.env("GATEWAY_PORT", "0").env("GATEWAY_ADMIN_PORT", "0")
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub async fn start(self) -> TestGateway {
+        match self.try_start().await {
+            Ok(gateway) => gateway,
+            Err(refused) => panic!("the gateway did not start: {refused:?}"),
+        }
+    }
+
+    /// Starts, or says why not.
+    pub async fn try_start(self) -> Result<TestGateway, Refused> {
+        let mut command = command(self.home.path(), &self.env);
+        command.args(&self.args).process_group(0);
+        let (mut child, output, readers) = spawn(command);
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let group = id.and_then(Pid::from_raw).expect("a process");
+        let listening = output.wait(|lines| listens(lines).is_some());
+        let lines = tokio::select! {
+            lines = listening => lines,
+            _ = child.wait() => None,
+        };
+        let Some((tls, address, admin_address)) = lines.and_then(|lines| listens(&lines)) else {
+            let _ = kill_process_group(group, Signal::KILL);
+            let status = child.wait().await.ok();
+            for reader in readers {
+                let _ = reader.await;
+            }
+            return Err(Refused {
+                status,
+                output: output.text(),
+            });
+        };
+        Ok(TestGateway {
+            child,
+            group,
+            home: self.home,
+            env: self.env,
+            output,
+            tls,
+            address,
+            admin_address,
+        })
+    }
+
+    /// Runs a command in this home until it ends.
+    pub async fn run(&self, args: &[&str]) -> Ran {
+        run(command(self.home.path(), &self.env), args).await
+    }
+}
+
+/// The two addresses, once both are printed.
+fn listens(lines: &[String]) -> Option<(bool, SocketAddr, SocketAddr)> {
+    let after = |start: &str| {
+        lines
+            .iter()
+            .find_map(|line| line.trim_start().strip_prefix(start))
+    };
+    let (scheme, address) = after("listening on ")?.split_once("://")?;
+    let admin = after("admin on ")?.split_once("://")?.1;
+    let parse = |text: &str| text.split(['/', ' ']).next()?.parse().ok();
+    Some((scheme == "https", parse(address)?, parse(admin)?))
+}
+
+fn config_path(home: &Path) -> PathBuf {
+    home.join("gateway.yaml")
+}
+
+/// The binary with nothing of this process's environment but `PATH`.
+pub fn command(home: &Path, env: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("GATEWAY_DATA_DIR", home.join("data"))
+        .env("GATEWAY_LOG_FORMAT", "json")
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn spawn(mut command: Command) -> (Child, Output, [JoinHandle<()>; 2]) {
+    let mut child = command.spawn().expect("the binary runs");
+    let output = Output::new();
+    let stdout = output.collect(child.stdout.take().expect("piped"));
+    let stderr = output.collect(child.stderr.take().expect("piped"));
+    (child, output, [stdout, stderr])
+}
+
+async fn run(mut command: Command, args: &[&str]) -> Ran {
+    let output = command.args(args).output().await.expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    Ran {
+        status: output.status,
+        output: String::from_utf8_lossy(&text).into_owned(),
+    }
+}
