@@ -14,4 +14,10 @@
 
 mod support;
 
+mod bodies;
+mod body_limits;
+mod broken_answers;
+mod disconnects;
+mod faults;
+mod streaming;
 mod support_works;
