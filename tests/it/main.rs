@@ -14,10 +14,14 @@
 
 mod support;
 
+mod bad_framing;
+mod bad_input;
 mod bodies;
 mod body_limits;
 mod broken_answers;
 mod disconnects;
 mod faults;
+mod headers;
+mod secrets;
 mod streaming;
 mod support_works;
