@@ -14,6 +14,7 @@
 
 mod support;
 
+mod auth;
 mod bad_framing;
 mod bad_input;
 mod bodies;
@@ -24,8 +25,11 @@ mod faults;
 mod headers;
 mod lifecycle;
 mod reload;
+mod routing;
 mod secrets;
+mod startup;
 mod streaming;
 mod support_works;
+mod surface;
 mod tls;
 mod websocket;

@@ -318,6 +318,13 @@ impl Builder {
         })
     }
 
+    /// Writes a file into this home and returns its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    }
+
     /// Runs a command in this home until it ends.
     pub async fn run(&self, args: &[&str]) -> Ran {
         run(command(self.home.path(), &self.env), args).await
