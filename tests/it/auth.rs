@@ -1,9 +1,8 @@
 //! Who may call, with what, and for which models.
 
 use crate::support::{
-    Request, Script, ScriptedUpstream, TestGateway,
+    Builder, Request, Script, ScriptedUpstream, TestGateway,
     config::{Yaml, single},
-    gateway::Builder,
     openai,
 };
 

@@ -1,9 +1,8 @@
 //! Starting: with nothing but the environment, as a demo, and with a configuration that is wrong.
 
 use crate::support::{
-    Request, Script, ScriptedUpstream, TestGateway,
+    Builder, Request, Script, ScriptedUpstream, TestGateway,
     config::{Yaml, single},
-    gateway::Builder,
     openai, sse,
 };
 

@@ -44,6 +44,9 @@ async fn the_upstream_records_sized_and_chunked_bodies_exactly() {
         upstream.last().header("authorization"),
         Some("Bearer test-key")
     );
+    assert_eq!(upstream.last().connection, 0);
+    let head = Request::chat(Vec::new()).chunked(1).http1_head();
+    assert_eq!(upstream.last().raw_head, head, "to the byte");
 }
 
 #[tokio::test]

@@ -197,6 +197,8 @@ async fn metrics_count_requests_and_time_them() {
     ] {
         gateway.wait_metric(name, &[], |count| count >= 3.0).await;
     }
+    gateway.wait_events("request", 3).await;
+    assert_eq!(gateway.request_logs().len(), 3, "one line a request");
     let attempts = [("provider", "one"), ("outcome", "ok")];
     assert_eq!(
         gateway

@@ -1,57 +1,31 @@
 //! The built binary, on ports of its own choice, in a home of its own.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{
-    process::{Child, Command},
-    task::JoinHandle,
-};
+use tokio::process::Child;
 
 use super::{
     Answer, Http1, Http2, Request,
     config::Yaml,
     output::{self, Output},
+    process::{Ran, command, run, spawn},
+    start::{Builder, config_path},
 };
 
 /// A running gateway. Dropping it kills it and all that it started, and fails the test if it
 /// panicked.
 pub struct TestGateway {
-    child: Child,
-    group: Pid,
-    home: TempDir,
-    env: Vec<(String, String)>,
-    output: Output,
+    pub(super) child: Child,
+    pub(super) group: Pid,
+    pub(super) home: TempDir,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) output: Output,
     pub tls: bool,
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
-}
-
-/// How to start one.
-pub struct Builder {
-    home: TempDir,
-    env: Vec<(String, String)>,
-    args: Vec<String>,
-}
-
-/// A gateway that ended instead of listening.
-#[derive(Debug)]
-pub struct Refused {
-    pub status: Option<ExitStatus>,
-    pub output: String,
-}
-
-/// What a command of the binary answered.
-pub struct Ran {
-    pub status: ExitStatus,
-    pub output: String,
 }
 
 impl TestGateway {
@@ -192,16 +166,6 @@ impl TestGateway {
         }
     }
 
-    /// Waits for a line that contains `text`.
-    pub async fn wait_line(&self, text: &str) {
-        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
-        assert!(
-            self.output.wait(found).await.is_some(),
-            "no line `{text}` in:\n{}",
-            self.logs()
-        );
-    }
-
     pub fn signal(&self, signal: Signal) {
         kill_process(self.group, signal).expect("the gateway runs");
     }
@@ -243,142 +207,5 @@ impl Drop for TestGateway {
                 "the gateway panicked:\n{logs}"
             );
         }
-    }
-}
-
-impl Builder {
-    /// `gateway start` alone.
-    pub fn without_config() -> Self {
-        let home = tempfile::tempdir().expect("a directory");
-        Builder {
-            home,
-            env: Vec::new(),
-            args: vec!["start".into()],
-        }
-    }
-
-    /// `gateway start --demo`, ports chosen by the system.
-    pub fn demo() -> Self {
-        Builder::without_config().arg("--demo").free_ports()
-    }
-
-    pub fn free_ports(self) -> Self {
-        self.env("GATEWAY_PORT", "0").env("GATEWAY_ADMIN_PORT", "0")
-    }
-
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
-    pub async fn start(self) -> TestGateway {
-        match self.try_start().await {
-            Ok(gateway) => gateway,
-            Err(refused) => panic!("the gateway did not start: {refused:?}"),
-        }
-    }
-
-    /// Starts, or says why not.
-    pub async fn try_start(self) -> Result<TestGateway, Refused> {
-        let mut command = command(self.home.path(), &self.env);
-        command.args(&self.args).process_group(0);
-        let (mut child, output, readers) = spawn(command);
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        let group = id.and_then(Pid::from_raw).expect("a process");
-        let listening = output.wait(|lines| listens(lines).is_some());
-        let lines = tokio::select! {
-            lines = listening => lines,
-            _ = child.wait() => None,
-        };
-        let Some((tls, address, admin_address)) = lines.and_then(|lines| listens(&lines)) else {
-            let _ = kill_process_group(group, Signal::KILL);
-            let status = child.wait().await.ok();
-            for reader in readers {
-                let _ = reader.await;
-            }
-            return Err(Refused {
-                status,
-                output: output.text(),
-            });
-        };
-        Ok(TestGateway {
-            child,
-            group,
-            home: self.home,
-            env: self.env,
-            output,
-            tls,
-            address,
-            admin_address,
-        })
-    }
-
-    /// Writes a file into this home and returns its path.
-    pub fn write(&self, name: &str, text: &str) -> String {
-        let path = self.home.path().join(name);
-        std::fs::write(&path, text).expect("written");
-        path.to_string_lossy().into_owned()
-    }
-
-    /// Runs a command in this home until it ends.
-    pub async fn run(&self, args: &[&str]) -> Ran {
-        run(command(self.home.path(), &self.env), args).await
-    }
-}
-
-/// The two addresses, once both are printed.
-fn listens(lines: &[String]) -> Option<(bool, SocketAddr, SocketAddr)> {
-    let after = |start: &str| {
-        lines
-            .iter()
-            .find_map(|line| line.trim_start().strip_prefix(start))
-    };
-    let (scheme, address) = after("listening on ")?.split_once("://")?;
-    let admin = after("admin on ")?.split_once("://")?.1;
-    let parse = |text: &str| text.split(['/', ' ']).next()?.parse().ok();
-    Some((scheme == "https", parse(address)?, parse(admin)?))
-}
-
-fn config_path(home: &Path) -> PathBuf {
-    home.join("gateway.yaml")
-}
-
-/// The binary with nothing of this process's environment but `PATH`.
-pub fn command(home: &Path, env: &[(String, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home)
-        .env("GATEWAY_DATA_DIR", home.join("data"))
-        .env("GATEWAY_LOG_FORMAT", "json")
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .current_dir(home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-fn spawn(mut command: Command) -> (Child, Output, [JoinHandle<()>; 2]) {
-    let mut child = command.spawn().expect("the binary runs");
-    let output = Output::new();
-    let stdout = output.collect(child.stdout.take().expect("piped"));
-    let stderr = output.collect(child.stderr.take().expect("piped"));
-    (child, output, [stdout, stderr])
-}
-
-async fn run(mut command: Command, args: &[&str]) -> Ran {
-    let output = command.args(args).output().await.expect("it runs");
-    let text = [output.stdout, output.stderr].concat();
-    Ran {
-        status: output.status,
-        output: String::from_utf8_lossy(&text).into_owned(),
     }
 }

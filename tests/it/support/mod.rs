@@ -8,7 +8,9 @@ pub mod gateway;
 pub mod http;
 pub mod openai;
 pub mod output;
+pub mod process;
 pub mod sse;
+pub mod start;
 pub mod tls;
 pub mod upstream;
 
@@ -18,6 +20,7 @@ pub use client::Http1;
 pub use client_h2::Http2;
 pub use gateway::TestGateway;
 pub use http::{Answer, Framing, Request};
+pub use start::Builder;
 pub use upstream::{Ending, Gate, Script, ScriptedUpstream, Step};
 
 /// How long anything may take before a test gives up. Never part of what a test measures.

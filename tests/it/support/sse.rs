@@ -16,7 +16,6 @@ pub struct SseReader {
 #[derive(Debug, Clone)]
 pub struct Event {
     pub at: Instant,
-    pub name: Option<String>,
     pub data: String,
 }
 
@@ -38,16 +37,12 @@ impl SseReader {
         while let Some(end) = memchr::memmem::find(&self.pending, b"\n\n") {
             let frame: Vec<u8> = self.pending.drain(..end + 2).collect();
             let text = String::from_utf8(frame).expect("events are UTF-8");
-            let field = |name: &str| {
-                let values = text.lines().filter_map(|line| line.strip_prefix(name));
-                let values: Vec<&str> = values.map(|value| value.trim_start()).collect();
-                (!values.is_empty()).then(|| values.join("\n"))
-            };
-            if let Some(data) = field("data:") {
+            let lines = text.lines().filter_map(|line| line.strip_prefix("data:"));
+            let data: Vec<&str> = lines.map(str::trim_start).collect();
+            if !data.is_empty() {
                 events.push(Event {
                     at: piece.at,
-                    name: field("event:"),
-                    data,
+                    data: data.join("\n"),
                 });
             }
         }

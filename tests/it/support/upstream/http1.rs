@@ -2,77 +2,21 @@
 
 use std::{
     io,
-    pin::Pin,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::sleep,
 };
-use tokio_rustls::server::TlsStream;
 
-use super::{Ending, Exchange, Script, Shared, Step};
-use crate::support::http::{Headers, chunk, parse_head};
-
-/// TCP or TLS, with a way to reset the connection.
-pub(super) enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Wire {
-    /// From now on, closing sends RST instead of FIN.
-    fn reset_on_close(&self) {
-        let _ = match self {
-            Wire::Plain(stream) => stream.set_zero_linger(),
-            Wire::Tls(stream) => stream.get_ref().0.set_zero_linger(),
-        };
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
+use super::{
+    Ending, Script, Shared, Step,
+    read::{read_body, read_head},
+    wire::Wire,
+};
+use crate::support::http::chunk;
 
 /// What becomes of the connection after a script.
 #[derive(PartialEq)]
@@ -141,101 +85,6 @@ pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
             }
         }
     }
-}
-
-async fn read_head(wire: &mut Wire, buffer: &mut BytesMut, connection: usize) -> Option<Exchange> {
-    let end = loop {
-        if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
-            break end;
-        }
-        if wire.read_buf(buffer).await.unwrap_or(0) == 0 {
-            return None;
-        }
-    };
-    let raw_head = buffer.split_to(end + 4).freeze();
-    let (line, headers) = parse_head(&raw_head)?;
-    let mut words = line.split(' ').map(str::to_owned);
-    Some(Exchange {
-        connection,
-        protocol: "HTTP/1.1",
-        method: words.next()?,
-        target: words.next()?,
-        headers,
-        raw_head,
-        body: Bytes::new(),
-        read: false,
-        started: Instant::now(),
-        writes: Vec::new(),
-        left: None,
-        finished: None,
-    })
-}
-
-/// Reads the body and records it; `false` when the peer left before its end.
-async fn read_body(
-    wire: &mut Wire,
-    buffer: &mut BytesMut,
-    headers: &Headers,
-    shared: &Shared,
-    number: usize,
-) -> bool {
-    let chunked = headers
-        .get("transfer-encoding")
-        .is_some_and(|value| value.contains("chunked"));
-    let length = headers
-        .get("content-length")
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(0);
-    let mut body = BytesMut::new();
-    let whole = if chunked {
-        read_chunks(wire, buffer, &mut body).await
-    } else {
-        let whole = fill(wire, buffer, length).await;
-        body = buffer.split_to(length.min(buffer.len()));
-        whole
-    };
-    let body = body.freeze();
-    shared.recorder.update(number, |exchange| {
-        exchange.body = body;
-        exchange.read = whole;
-    });
-    whole
-}
-
-async fn read_chunks(wire: &mut Wire, buffer: &mut BytesMut, body: &mut BytesMut) -> bool {
-    loop {
-        let end = loop {
-            if let Some(end) = memchr::memmem::find(buffer, b"\r\n") {
-                break end;
-            }
-            if wire.read_buf(buffer).await.unwrap_or(0) == 0 {
-                return false;
-            }
-        };
-        let line = String::from_utf8_lossy(&buffer.split_to(end)).into_owned();
-        buffer.advance(2);
-        let Ok(size) = usize::from_str_radix(line.trim(), 16) else {
-            return false;
-        };
-        if !fill(wire, buffer, size + 2).await {
-            return false;
-        }
-        body.extend_from_slice(&buffer.split_to(size));
-        buffer.advance(2);
-        if size == 0 {
-            return true;
-        }
-    }
-}
-
-async fn fill(wire: &mut Wire, buffer: &mut BytesMut, length: usize) -> bool {
-    buffer.reserve(length.saturating_sub(buffer.len()));
-    while buffer.len() < length {
-        if wire.read_buf(buffer).await.unwrap_or(0) == 0 {
-            return false;
-        }
-    }
-    true
 }
 
 /// Returns when the other side has closed; what it sends before that waits in `buffer`.

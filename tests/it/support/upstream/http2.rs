@@ -35,7 +35,6 @@ pub(super) async fn serve(stream: impl Io + 'static, shared: &Arc<Shared>, conne
             raw_head: Bytes::new(),
             body: Bytes::new(),
             read: false,
-            started: Instant::now(),
             writes: Vec::new(),
             left: None,
             finished: None,

@@ -2,8 +2,10 @@
 
 mod http1;
 mod http2;
+mod read;
 mod record;
 mod script;
+mod wire;
 
 use std::{
     collections::VecDeque,
@@ -19,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub use record::{Connection, Exchange, State};
+pub use record::{Exchange, State};
 pub use script::{Ending, Gate, Script, Step};
 
 use super::{PATIENCE, tls::Authority};
@@ -205,14 +207,14 @@ async fn serve(stream: TcpStream, speaks: Speaks, shared: Arc<Shared>) {
     let connection = shared.recorder.accepted();
     if !shared.closes_on_accept() {
         match speaks {
-            Speaks::Http1 => http1::serve(http1::Wire::Plain(stream), &shared, connection).await,
+            Speaks::Http1 => http1::serve(wire::Wire::Plain(stream), &shared, connection).await,
             Speaks::H2c => http2::serve(stream, &shared, connection).await,
             Speaks::Tls(acceptor) => {
                 if let Ok(stream) = acceptor.accept(stream).await {
                     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                         http2::serve(stream, &shared, connection).await;
                     } else {
-                        let wire = http1::Wire::Tls(Box::new(stream));
+                        let wire = wire::Wire::Tls(Box::new(stream));
                         http1::serve(wire, &shared, connection).await;
                     }
                 }

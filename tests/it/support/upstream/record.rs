@@ -27,7 +27,6 @@ impl State {
 /// One accepted connection.
 #[derive(Clone)]
 pub struct Connection {
-    pub accepted: Instant,
     /// When it was closed, by whichever side.
     pub closed: Option<Instant>,
 }
@@ -48,7 +47,6 @@ pub struct Exchange {
     pub body: Bytes,
     /// Whether the body came to its end.
     pub read: bool,
-    pub started: Instant,
     /// When each write of a stream began.
     pub writes: Vec<Instant>,
     /// When the gateway left, if it did before the script's end.
@@ -87,10 +85,7 @@ impl Recorder {
 
     /// A new connection; returns its index.
     pub(super) fn accepted(&self) -> usize {
-        let connection = Connection {
-            accepted: Instant::now(),
-            closed: None,
-        };
+        let connection = Connection { closed: None };
         self.0
             .send_modify(|state| state.connections.push(connection));
         self.0.borrow().connections.len() - 1
