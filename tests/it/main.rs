@@ -27,6 +27,7 @@ mod lifecycle;
 mod reload;
 mod routing;
 mod secrets;
+mod slow_clients;
 mod startup;
 mod streaming;
 mod support_works;

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use crate::support::{
     Ending, Gate, Request, Script, ScriptedUpstream, Step, TestGateway,
     config::{Yaml, single},
-    openai,
+    eventually, openai,
 };
 
 async fn status(gateway: &TestGateway, model: &str) -> u16 {
@@ -33,7 +33,10 @@ async fn sighup_takes_the_new_configuration() {
     .unwrap();
     gateway.signal(Signal::HUP);
     gateway.wait_events("config_reloaded", 1).await;
-    assert_eq!(status(&gateway, "fast").await, 200);
+    eventually("the alias is known", async || {
+        status(&gateway, "fast").await == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -45,7 +48,10 @@ async fn a_changed_file_is_taken_without_a_signal() {
     )
     .unwrap();
     gateway.wait_events("config_reloaded", 1).await;
-    assert_eq!(status(&gateway, "fast").await, 200);
+    eventually("the alias is known", async || {
+        status(&gateway, "fast").await == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -53,7 +59,10 @@ async fn a_file_moved_into_place_is_taken_without_a_signal() {
     let (_one, yaml, gateway) = scene().await;
     gateway.write_config(&yaml.and("aliases: {fast: one/m}").build());
     gateway.wait_events("config_reloaded", 1).await;
-    assert_eq!(status(&gateway, "fast").await, 200);
+    eventually("the alias is known", async || {
+        status(&gateway, "fast").await == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -154,7 +163,7 @@ async fn reloads_under_load_lose_no_request() {
     let mut yaml = yaml;
     for round in 1..=5 {
         yaml = yaml.and(&format!("# round {round}"));
-        std::fs::write(gateway.config_path(), yaml.build()).unwrap();
+        gateway.write_config(&yaml.build());
         gateway.signal(Signal::HUP);
         gateway.wait_events("config_reloaded", round).await;
     }
