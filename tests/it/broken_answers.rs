@@ -1,8 +1,12 @@
 //! Answers that break after they began: a stream ends with an error event and properly, a plain
 //! answer is cut, nobody else is asked, and the log says what happened.
 
+use std::time::Duration;
+
 use crate::support::{
-    Ending, Request, Script, ScriptedUpstream, TestGateway, config::pair, openai, sse,
+    Ending, Request, Script, ScriptedUpstream, TestGateway,
+    config::{Yaml, pair},
+    openai, sse, within,
 };
 
 struct Scene {
@@ -29,9 +33,11 @@ async fn stream_ends_with_an_error(ending: Ending, outcome: &str) {
     ))
     .await;
     let request = Request::chat(openai::streamed("m"));
+    let long = openai::long_streamed("m");
     let http1 = scene.gateway.call(request.clone()).await;
+    let chunked = scene.gateway.call(Request::chat(long).chunked(9_000)).await;
     let h2c = scene.gateway.http2().await.call(&request).await.unwrap();
-    for answer in [http1, h2c] {
+    for answer in [http1, chunked, h2c] {
         assert_eq!((answer.status, answer.whole), (200, true), "{answer:?}");
         let events = sse::events(&answer.body);
         assert_eq!(
@@ -143,4 +149,23 @@ async fn an_error_in_the_middle_of_a_stream_leaves_a_kept_connection_usable() {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn a_stream_longer_than_the_total_timeout_ends_with_an_error_event() {
+    let script = Script::frames(openai::frames(50), Duration::from_millis(100));
+    let one = ScriptedUpstream::start([script]).await;
+    let yaml = Yaml::new().and(&format!(
+        "providers: {{one: {{base_url: \"{}\", models: [m], timeout_seconds: 1}}}}",
+        one.base_url()
+    ));
+    let gateway = TestGateway::with(&yaml).await;
+    let call = gateway.call(Request::chat(openai::streamed("m")));
+    let answer = within(Duration::from_secs(3), "the end", call).await;
+    assert!(answer.whole, "{answer:?}");
+    let events = sse::events(&answer.body);
+    assert!(events.len() > 3, "{}", answer.text());
+    assert_eq!(events.last().unwrap().json()["error"]["source"], "one");
+    let record = gateway.request_log(&answer).await;
+    assert_eq!(record["attempts"][0]["outcome"], "timeout", "{record}");
 }

@@ -125,7 +125,7 @@ async fn a_client_that_leaves_after_a_large_chunked_body_cancels_the_call() {
 async fn a_client_that_leaves_mid_stream_cancels_the_call() {
     for request in [
         Request::chat(openai::streamed("m")),
-        Request::chat(long_streamed()).chunked(9_000),
+        Request::chat(openai::long_streamed("m")).chunked(9_000),
     ] {
         let scene = scene(one_word()).await;
         let mut client = scene.gateway.http1().await;
@@ -221,10 +221,4 @@ async fn a_client_that_leaves_during_a_retry_is_not_tried_for_again() {
         .await;
     assert_eq!(record["attempts"].as_array().unwrap().len(), 2, "{record}");
     assert_eq!((scene.one.count(), scene.two.count()), (1, 1));
-}
-
-/// A chat of more than 64 KiB that asks for a stream.
-fn long_streamed() -> Vec<u8> {
-    let body = openai::chat_of_size("m", 100 << 10);
-    [br#"{"stream":true,"#, &body[1..]].concat()
 }

@@ -19,7 +19,8 @@ struct Expected {
 const UNREACHABLE: u16 = 502;
 const TIMED_OUT: u16 = 504;
 
-/// Calls a pool whose first provider has the fault, then that provider alone.
+/// Calls a pool whose first provider has the fault, then that provider alone; each with a short
+/// body and with a chunked one of more than 64 KiB, which take different ways through Pingora.
 async fn fault(one: &str, more: &str, expected: Expected) -> (TestGateway, Answer) {
     let two = ScriptedUpstream::start([Script::json(200, openai::completion("second"))]).await;
     let yaml = Yaml::new()
@@ -28,35 +29,32 @@ async fn fault(one: &str, more: &str, expected: Expected) -> (TestGateway, Answe
         .pooled();
     let gateway = TestGateway::with(&yaml).await;
 
-    let answer = gateway.call(Request::chat(openai::chat("m"))).await;
-    assert_eq!(answer.status, 200, "the next candidate answers: {answer:?}");
-    assert_eq!(answer.header("x-provider"), Some("two"));
-    assert_eq!(answer.header("x-model"), Some("other-name"));
-    assert_eq!(answer.header("x-gateway-attempts"), Some("2"));
-    let record = gateway.request_log(&answer).await;
-    outcomes(&record, &[("one", expected.outcome), ("two", "ok")]);
-
-    let alone = within(
-        Duration::from_secs(5),
-        "an answer",
-        gateway.call(Request::chat(openai::chat("one/m"))),
-    );
-    let alone = alone.await;
-    assert_eq!(alone.status, expected.status, "{alone:?}");
-    assert_eq!(alone.openai_error()["source"], "one", "{alone:?}");
-    assert!(
-        alone
-            .header("x-request-id")
-            .is_some_and(|id| id.starts_with("req_")),
-        "{alone:?}"
-    );
-    let record = gateway.request_log(&alone).await;
-    outcomes(&record, &[("one", expected.outcome)]);
-    assert_eq!(record["status"], expected.status, "{record}");
+    let long = |model: &str| Request::chat(openai::chat_of_size(model, 100 << 10)).chunked(9_000);
+    for request in [Request::chat(openai::chat("m")), long("m")] {
+        let answer = gateway.call(request).await;
+        assert_eq!(answer.status, 200, "the next candidate answers: {answer:?}");
+        assert_eq!(answer.header("x-provider"), Some("two"));
+        assert_eq!(answer.header("x-model"), Some("other-name"));
+        assert_eq!(answer.header("x-gateway-attempts"), Some("2"));
+        let record = gateway.request_log(&answer).await;
+        outcomes(&record, &[("one", expected.outcome), ("two", "ok")]);
+    }
+    let mut last = None;
+    for request in [long("one/m"), Request::chat(openai::chat("one/m"))] {
+        let call = gateway.call(request);
+        let alone = within(Duration::from_secs(5), "an answer", call).await;
+        assert_eq!(alone.status, expected.status, "{alone:?}");
+        assert_eq!(alone.openai_error()["source"], "one", "{alone:?}");
+        let record = gateway.request_log(&alone).await;
+        outcomes(&record, &[("one", expected.outcome)]);
+        assert_eq!(record["status"], expected.status, "{record}");
+        last = Some(alone);
+    }
+    let alone = last.expect("two calls");
     let labels = [("provider", "one"), ("outcome", expected.outcome)];
     gateway
         .wait_metric("gateway_upstream_attempts_total", &labels, |count| {
-            count == 2.0
+            count == 4.0
         })
         .await;
     (gateway, alone)

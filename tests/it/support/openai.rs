@@ -38,6 +38,12 @@ pub fn streamed(model: &str) -> Bytes {
     ))
 }
 
+/// A chat of more than 64 KiB that asks for a stream.
+pub fn long_streamed(model: &str) -> Bytes {
+    let body = chat_of_size(model, 100 << 10);
+    Bytes::from([br#"{"stream":true,"#, &body[1..]].concat())
+}
+
 /// The body with its model spliced, as the provider should see it.
 pub fn with_model(body: &[u8], from: &str, to: &str) -> Bytes {
     let from = format!(r#""model":"{from}""#);
