@@ -1,0 +1,160 @@
+//! Request bodies around every buffer's edge, with a first provider that fails: the second one
+//! receives exactly the right bytes, under its own name for the model.
+
+use crate::support::{
+    Framing, Request, Script, ScriptedUpstream, TestGateway, assert_same_bytes, config::Yaml,
+    openai, upstream::refused_address,
+};
+
+const KIB: usize = 1 << 10;
+
+/// Around Pingora's 64 KiB buffer, and well past it.
+const SIZES: [usize; 8] = [
+    KIB,
+    60_000,
+    60 * KIB,
+    64 * KIB - 1,
+    64 * KIB,
+    64 * KIB + 1,
+    200 * KIB,
+    KIB * KIB,
+];
+const LARGEST: [usize; 1] = [32 * KIB * KIB];
+
+const SIZED: Framing = Framing::Sized;
+const PIECES: Framing = Framing::Chunked(7_001);
+
+/// How the first provider fails.
+#[derive(PartialEq)]
+enum First {
+    Refuses,
+    FailsAfterReading,
+    FailsBeforeReading,
+    ResetsAfterReading,
+}
+use First::*;
+
+#[derive(Clone, Copy)]
+enum Over {
+    Http1,
+    H2c,
+}
+use Over::*;
+
+async fn arrives_at_the_second(sizes: &[usize], over: Over, framing: Framing, first: First) {
+    let failing = ScriptedUpstream::start([match first {
+        FailsBeforeReading => Script::AnswerBeforeBody {
+            status: 500,
+            body: "{}".into(),
+        },
+        ResetsAfterReading => Script::ResetBeforeHead,
+        _ => Script::json(500, openai::error("first fails")),
+    }])
+    .await;
+    let one = match first {
+        Refuses => format!("http://{}/v1", refused_address()),
+        _ => failing.base_url(),
+    };
+    let good = ScriptedUpstream::start([Script::json(200, openai::completion("hi"))]).await;
+    let yaml = Yaml::new()
+        .patient("one", &one)
+        .patient("two", &good.base_url())
+        .pooled();
+    let gateway = TestGateway::with(&yaml).await;
+    for size in sizes {
+        let body = openai::chat_of_size("m", *size);
+        let request = Request::chat(body.clone()).framed(framing);
+        let answer = match over {
+            Http1 => gateway.call(request).await,
+            H2c => gateway.http2().await.call(&request).await.unwrap(),
+        };
+        assert_eq!(
+            (answer.status, answer.whole),
+            (200, true),
+            "{size} bytes: {answer:?}"
+        );
+        assert_eq!(answer.text(), openai::completion("hi"), "{size} bytes");
+        let received = good.last();
+        let expected = openai::with_model(&body, "m", "other-name");
+        assert_same_bytes(
+            &received.body,
+            &expected,
+            &format!("{size} bytes at the second"),
+        );
+        let length = expected.len().to_string();
+        assert_eq!(
+            received.header("content-length"),
+            Some(length.as_str()),
+            "{size} bytes"
+        );
+        assert_eq!(received.headers.all("content-length").count(), 1);
+        assert_eq!(received.header("transfer-encoding"), None, "{size} bytes");
+        if matches!(first, FailsAfterReading | ResetsAfterReading) {
+            assert_same_bytes(
+                &failing.last().body,
+                &body,
+                &format!("{size} bytes at the first"),
+            );
+        }
+    }
+    assert_eq!(good.count(), sizes.len(), "one call each");
+}
+
+/// One test for each combination, so that a failure names it.
+macro_rules! bodies {
+    ($($name:ident: $sizes:ident $over:ident $framing:ident $first:ident;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            arrives_at_the_second(&$sizes, $over, $framing, $first).await;
+        }
+    )*};
+}
+
+bodies! {
+    sized_bodies_survive_a_refused_connection: SIZES Http1 SIZED Refuses;
+    sized_bodies_survive_a_500: SIZES Http1 SIZED FailsAfterReading;
+    sized_bodies_survive_a_500_before_they_are_read: SIZES Http1 SIZED FailsBeforeReading;
+    sized_bodies_survive_a_reset: SIZES Http1 SIZED ResetsAfterReading;
+    chunked_bodies_survive_a_refused_connection: SIZES Http1 PIECES Refuses;
+    chunked_bodies_survive_a_500: SIZES Http1 PIECES FailsAfterReading;
+    chunked_bodies_survive_a_500_before_they_are_read: SIZES Http1 PIECES FailsBeforeReading;
+    chunked_bodies_survive_a_reset: SIZES Http1 PIECES ResetsAfterReading;
+    h2c_bodies_with_a_length_survive_a_refused_connection: SIZES H2c SIZED Refuses;
+    h2c_bodies_with_a_length_survive_a_500: SIZES H2c SIZED FailsAfterReading;
+    h2c_bodies_without_a_length_survive_a_refused_connection: SIZES H2c PIECES Refuses;
+    h2c_bodies_without_a_length_survive_a_500: SIZES H2c PIECES FailsAfterReading;
+    the_largest_sized_body_survives_a_refused_connection: LARGEST Http1 SIZED Refuses;
+    the_largest_sized_body_survives_a_500: LARGEST Http1 SIZED FailsAfterReading;
+    the_largest_chunked_body_survives_a_refused_connection: LARGEST Http1 PIECES Refuses;
+    the_largest_chunked_body_survives_a_500: LARGEST Http1 PIECES FailsAfterReading;
+    the_largest_h2c_body_with_a_length_survives_a_refused_connection: LARGEST H2c SIZED Refuses;
+    the_largest_h2c_body_with_a_length_survives_a_500: LARGEST H2c SIZED FailsAfterReading;
+    the_largest_h2c_body_without_a_length_survives_a_refused_connection: LARGEST H2c PIECES Refuses;
+    the_largest_h2c_body_without_a_length_survives_a_500: LARGEST H2c PIECES FailsAfterReading;
+}
+
+#[tokio::test]
+async fn bodies_in_single_byte_chunks_arrive() {
+    let good = ScriptedUpstream::start([Script::json(200, "{}")]).await;
+    let yaml = Yaml::new().patient("one", &good.base_url());
+    let gateway = TestGateway::with(&yaml).await;
+    let body = openai::chat_of_size("m", 3_000);
+    let answer = gateway.call(Request::chat(body.clone()).chunked(1)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_same_bytes(&good.last().body, &body, "in single bytes");
+}
+
+#[tokio::test]
+async fn a_client_that_expects_100_continue_is_told_to_go_on() {
+    let good = ScriptedUpstream::start([Script::json(200, "{}")]).await;
+    let gateway = TestGateway::with(&Yaml::new().patient("one", &good.base_url())).await;
+    let body = openai::chat_of_size("m", 200 * KIB);
+    let request = Request::chat(body.clone()).header("expect", "100-continue");
+    let mut client = gateway.http1().await;
+    client.write(&request.http1_head()).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 100);
+    client.write(&body).await.unwrap();
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_same_bytes(&good.last().body, &body, "after 100 Continue");
+}

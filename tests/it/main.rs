@@ -1,0 +1,36 @@
+//! The gateway as its users meet it: the built binary over real sockets, against an upstream that
+//! misbehaves on command. One module a theme; `support` is what they are made of.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test binary: a panic is its way to fail, and nothing outside sees its items"
+)]
+
+mod support;
+
+mod auth;
+mod bad_framing;
+mod bad_input;
+mod bodies;
+mod body_limits;
+mod broken_answers;
+mod disconnects;
+mod faults;
+mod headers;
+mod lifecycle;
+mod reload;
+mod routing;
+mod secrets;
+mod slow_clients;
+mod startup;
+mod streaming;
+mod support_works;
+mod surface;
+mod tls;
+mod websocket;

@@ -1,0 +1,59 @@
+//! The built binary as a process. `GATEWAY_TEST_BINARY` names another one, such as a release
+//! build.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Stdio},
+};
+
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+use super::output::Output;
+
+/// What a command of the binary answered.
+pub struct Ran {
+    pub status: ExitStatus,
+    pub output: String,
+}
+
+/// The binary with nothing of this process's environment but `PATH`.
+pub fn command(home: &Path, env: &[(String, String)]) -> Command {
+    let built = || env!("CARGO_BIN_EXE_gateway").into();
+    let binary = std::env::var_os("GATEWAY_TEST_BINARY").unwrap_or_else(built);
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("GATEWAY_DATA_DIR", home.join("data"))
+        .env("GATEWAY_LOG_FORMAT", "json")
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts it and collects what it prints.
+pub fn spawn(mut command: Command) -> (Child, Output, [JoinHandle<()>; 2]) {
+    let mut child = command.spawn().expect("the binary runs");
+    let output = Output::new();
+    let stdout = output.collect(child.stdout.take().expect("piped"));
+    let stderr = output.collect(child.stderr.take().expect("piped"));
+    (child, output, [stdout, stderr])
+}
+
+/// Runs it until it ends.
+pub async fn run(mut command: Command, args: &[&str]) -> Ran {
+    let output = command.args(args).output().await.expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    Ran {
+        status: output.status,
+        output: String::from_utf8_lossy(&text).into_owned(),
+    }
+}
