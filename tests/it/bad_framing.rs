@@ -197,3 +197,18 @@ async fn oversized_and_malformed_heads_are_refused() {
     }
     is_well(&upstream, &gateway).await;
 }
+
+#[tokio::test]
+async fn a_length_that_lies_over_h2c_is_refused_or_reset() {
+    let (upstream, gateway) = scene().await;
+    for length in ["5", "5000"] {
+        let request = Request::chat(openai::chat("m"))
+            .chunked(20)
+            .header("content-length", length);
+        let client = gateway.http2().await;
+        if let Ok(answer) = client.call(&request).await {
+            assert!((400..500).contains(&answer.status), "{length}: {answer:?}");
+        }
+    }
+    is_well(&upstream, &gateway).await;
+}

@@ -101,3 +101,20 @@ async fn an_upgrade_needs_a_key_a_model_and_a_provider() {
         502
     );
 }
+
+#[tokio::test]
+async fn a_key_in_the_query_stays_behind() {
+    let upstream = ScriptedUpstream::start([]).await;
+    let gateway = TestGateway::with(&single(&upstream.base_url())).await;
+    let mut request = upgrade("/v1/realtime?key=test-key&model=m");
+    request
+        .headers
+        .0
+        .retain(|(name, _)| name != "authorization");
+    let mut client = gateway.http1().await;
+    client.send(&request).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 101);
+    assert_eq!(upstream.last().target, "/v1/realtime?model=m");
+    let own = Some("Bearer provider-secret-one");
+    assert_eq!(upstream.last().header("authorization"), own);
+}
