@@ -143,7 +143,7 @@ pub enum Outcome {
     Ok,
     /// Nobody listens there, or there is no way to it.
     Refused,
-    /// The connection broke before the answer's head.
+    /// The connection was closed before the answer's head, or cut at any time.
     Reset,
     /// One of the provider's timeouts ran out.
     Timeout,
@@ -155,7 +155,7 @@ pub enum Outcome {
     Garbage,
     /// An HTTP status of 400 or more.
     HttpError,
-    /// The answer broke off.
+    /// The answer ended before it was complete.
     Truncated,
     /// The client left meanwhile.
     ClientGone,

@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ use pingora::{
     services::{Service as PingoraService, background::background_service, listening::Service},
 };
 use pingora_proxy::http_proxy;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin::Admin,
@@ -37,6 +39,9 @@ use crate::{
 const MAX_ATTEMPTS: usize = 1000;
 /// Idle connections to providers that are kept.
 const POOL_SIZE: usize = 1024;
+
+/// How long the start waits for name servers.
+const FIRST_LOOKUP: Duration = Duration::from_secs(2);
 
 /// How the process is to be started.
 pub struct Start {
@@ -84,6 +89,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     }
     let gateway = Arc::new(Gateway::new(metrics));
     gateway.replace(snapshot::build(config.clone(), &gateway.hosts)?);
+    look_names_up(&gateway);
 
     let listen = &config.listen;
     let wanted = Bound {
@@ -121,7 +127,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.add_service(Prebound::new(proxy, wanted.proxy, proxy_socket));
     let mut admin = Service::new("admin".into(), Admin::new(gateway.clone()));
     admin.threads = Some(1);
-    admin.add_tcp(&wanted.admin.to_string());
+    admin.add_tcp(&key("admin", wanted.admin));
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
     let tasks = Tasks {
         gateway,
@@ -133,6 +139,24 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.run(RunArgs::default());
     logging::flush();
     Ok(())
+}
+
+/// So that the first request finds addresses. A name that has none delays the start a little and
+/// does not prevent it.
+fn look_names_up(gateway: &Gateway) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let _ = runtime.block_on(async {
+                // From here on SIGHUP does not end the process, though `tasks::reload` is not
+                // listening yet.
+                let _ = signal(SignalKind::hangup());
+                tokio::time::timeout(FIRST_LOOKUP, gateway.hosts.refresh()).await
+            });
+            runtime.shutdown_background();
+        }
+        Err(error) => log::error!("cannot look names up: {error}"),
+    }
 }
 
 fn proxy_service(
@@ -147,7 +171,7 @@ fn proxy_service(
     options.h2_idle_timeout = Some(config.listen.head_timeout_seconds.duration());
     proxy.server_options = Some(options);
     let mut service = Service::new("proxy".into(), Connections::new(gateway.clone(), proxy));
-    let address = address.to_string();
+    let address = key("proxy", address);
     match &config.listen.tls {
         None => service.add_tcp(&address),
         Some(tls) => {
@@ -177,7 +201,10 @@ fn server_configuration(config: &Config, start: &Start) -> ServerConf {
 }
 
 fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener, Vec<String>> {
-    TcpListener::bind(address).map_err(|error| {
+    let bound = TcpListener::bind(address);
+    // Tokio asks for this of every socket that it takes over.
+    let bound = bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+    bound.map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "another process uses it; stop that one (`gateway stop`), or set {variable} to another port"
@@ -191,20 +218,49 @@ fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener, Vec<String>>
     })
 }
 
+/// The name of a socket in Pingora's table. Two sockets may both be asked for on port 0, so the
+/// address alone would not tell them apart.
+fn key(service: &str, address: SocketAddr) -> String {
+    format!("{service}:{address}")
+}
+
 /// A service whose socket was bound before the server started, so that a port that is taken is
 /// said at once, and its number is known where the system chose it. The socket is handed over
 /// through Pingora's own table, as in an upgrade.
 struct Prebound<A> {
     service: Service<A>,
+    address: SocketAddr,
     key: String,
     socket: Option<TcpListener>,
 }
 
-impl<A> Prebound<A> {
+impl<A: ServerApp + Send + Sync + 'static> Prebound<A> {
+    /// The socket to put into the table; `None` where a process before has left one there.
+    fn socket(&mut self, fds: &ListenFds) -> Option<TcpListener> {
+        if let Some(socket) = self.socket.take() {
+            return Some(socket);
+        }
+        if fds.lock().get(&self.key).is_some() {
+            return None;
+        }
+        // An upgrade to a configuration with another port finds nothing to take over.
+        let bound = TcpListener::bind(self.address);
+        let bound = bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+        match bound {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                log::error!("cannot listen on {}: {error}", self.address);
+                logging::flush();
+                std::process::exit(1);
+            }
+        }
+    }
+
     fn new(service: Service<A>, address: SocketAddr, socket: Option<TcpListener>) -> Self {
         Prebound {
+            key: key(service.name(), address),
             service,
-            key: address.to_string(),
+            address,
             socket,
         }
     }
@@ -218,11 +274,9 @@ impl<A: ServerApp + Send + Sync + 'static> PingoraService for Prebound<A> {
         shutdown: ShutdownWatch,
         per_fd: usize,
     ) {
-        if let (Some(fds), Some(socket)) = (&fds, self.socket.take()) {
-            // Tokio asks for this of every socket that it takes over.
-            if let Err(error) = socket.set_nonblocking(true) {
-                log::error!("{}: {error}", self.key);
-            }
+        if let Some(fds) = &fds
+            && let Some(socket) = self.socket(fds)
+        {
             fds.lock().add(self.key.clone(), socket.into_raw_fd());
         }
         self.service.start_service(fds, shutdown, per_fd).await;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -69,26 +70,21 @@ pub fn client_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
             .into_iter()
             .find_map(text)
     };
-    let in_query = || query.and_then(|query| query_value(query, "key"));
     let in_protocol = || {
         text(header::SEC_WEBSOCKET_PROTOCOL.as_str())?
             .split(',')
             .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_KEY_PROTOCOL))
     };
-    let key = bearer
-        .or_else(named)
-        .or_else(in_query)
-        .or_else(in_protocol)?
-        .trim();
-    (!key.is_empty()).then(|| key.to_owned())
+    let in_header = bearer.or_else(named).or_else(in_protocol).map(|key| key.trim().to_owned());
+    let in_query = || query_value(query?, "key");
+    in_header.or_else(in_query).filter(|key| !key.is_empty())
 }
 
-/// The raw value of a query parameter. Keys and model names need no percent-decoding.
-pub fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
+/// The value of a query parameter, percent-decoded.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.find_map(|(key, value)| (key == name).then_some(value))?;
+    Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
 fn bearer(value: &str) -> Option<&str> {

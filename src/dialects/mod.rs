@@ -60,8 +60,8 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
 pub struct Inspection {
     /// The model that it asks for.
     pub model: Option<String>,
-    /// Where the model's name stands in the body, quotes included.
-    pub model_at: Option<Range<usize>>,
+    /// Where the model's name stands in the body.
+    pub model_at: ModelPlace,
     /// The gateway's own fields, to be cut before a provider sees them.
     pub cuts: Cuts,
     /// Whether the answer is to be streamed.
@@ -70,6 +70,23 @@ pub struct Inspection {
     pub provider: Option<String>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+}
+
+/// Where the model's name stands in a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ModelPlace {
+    /// Not in the body.
+    #[default]
+    Elsewhere,
+    /// The value of the member `model`, quotes included.
+    Value(Range<usize>),
+    /// There is no such member; one can be put in here, before others or alone.
+    Missing {
+        /// Behind the opening brace.
+        at: usize,
+        /// Whether other members follow.
+        has_others: bool,
+    },
 }
 
 /// What a provider says in an error's body.

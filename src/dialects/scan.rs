@@ -48,6 +48,7 @@ pub struct Member<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Members<'a> {
     body: &'a [u8],
+    inside: usize,
     members: SmallVec<[Member<'a>; 16]>,
 }
 
@@ -55,6 +56,11 @@ impl<'a> Members<'a> {
     /// All of them.
     pub fn all(&self) -> &[Member<'a>] {
         &self.members
+    }
+
+    /// The place behind the opening brace.
+    pub fn inside(&self) -> usize {
+        self.inside
     }
 
     /// The one of that name.
@@ -89,10 +95,15 @@ pub fn scan(body: &[u8]) -> Result<Members<'_>, ScanError> {
         None => return Err(ScanError::Empty),
         Some(other) => return Err(ScanError::NotAnObject(kind(other))),
     }
+    let inside = cursor.at;
     let members = cursor.members()?;
     cursor.skip_space();
     match cursor.peek() {
-        None => Ok(Members { body, members }),
+        None => Ok(Members {
+            body,
+            inside,
+            members,
+        }),
         Some(_) => Err(cursor.syntax("something follows the object")),
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::scan::Members;
+use super::{ModelPlace, scan::Members};
 
 /// Pieces of a body to leave out, in order and apart from each other.
 pub type Cuts = SmallVec<[Range<usize>; 2]>;
@@ -39,19 +39,20 @@ pub fn removals(members: &Members<'_>, unwanted: impl Fn(&str) -> bool) -> Cuts 
     cuts
 }
 
-/// `body` without `cuts` and with the bytes of `replaced` exchanged for the JSON string `text`.
-/// Nothing to do costs nothing: the same bytes come back.
-pub fn splice(
-    body: &Bytes,
-    cuts: &[Range<usize>],
-    replaced: Option<(&Range<usize>, &str)>,
-) -> Bytes {
+/// `body` without `cuts` and, where `model` is given, with that name in its place. Nothing to do
+/// costs nothing: the same bytes come back.
+pub fn splice(body: &Bytes, cuts: &[Range<usize>], model: Option<(&ModelPlace, &str)>) -> Bytes {
     let mut edits: SmallVec<[(Range<usize>, Vec<u8>); 3]> =
         cuts.iter().map(|cut| (cut.clone(), Vec::new())).collect();
-    if let Some((range, text)) = replaced {
-        let quoted = serde_json::to_vec(text).unwrap_or_default();
-        if body.get(range.clone()) != Some(quoted.as_slice()) {
-            edits.push((range.clone(), quoted));
+    if let Some((place, name)) = model {
+        let quoted = serde_json::to_vec(name).unwrap_or_default();
+        match place {
+            ModelPlace::Elsewhere => {}
+            ModelPlace::Value(range) => edits.push((range.clone(), quoted)),
+            ModelPlace::Missing { at, has_others } => {
+                let comma: &[u8] = if *has_others { b"," } else { b"" };
+                edits.push((*at..*at, [b"\"model\":", &*quoted, comma].concat()));
+            }
         }
     }
     if edits.is_empty() {
@@ -99,9 +100,8 @@ mod tests {
         let body = Bytes::from_static(
             b"{ \"z\":1.0,\"model\" : \"a\\u0062\", \"big\":12345678901234567890123 }",
         );
-        let members = scan(&body).unwrap();
-        let range = members.get("model").unwrap().value.clone();
-        let out = splice(&body, &[], Some((&range, "o\"1")));
+        let range = scan(&body).unwrap().get("model").unwrap().value.clone();
+        let out = splice(&body, &[], Some((&ModelPlace::Value(range), "o\"1")));
         assert_eq!(
             out,
             &b"{ \"z\":1.0,\"model\" : \"o\\\"1\", \"big\":12345678901234567890123 }"[..]
@@ -109,13 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_model_costs_no_copy() {
+    fn a_model_is_put_in_where_there_is_none() {
+        for (body, wanted) in [("{}", r#"{"model":"m"}"#), (r#"{ "a":1}"#, r#"{"model":"m", "a":1}"#)] {
+            let bytes = Bytes::copy_from_slice(body.as_bytes());
+            let members = scan(&bytes).unwrap();
+            let place = ModelPlace::Missing { at: members.inside(), has_others: !members.all().is_empty() };
+            assert_eq!(splice(&bytes, &[], Some((&place, "m"))), wanted);
+        }
+    }
+
+    #[test]
+    fn nothing_to_do_costs_no_copy() {
         let body = Bytes::from_static(br#"{"model":"m"}"#);
-        let range = scan(&body).unwrap().get("model").unwrap().value.clone();
-        assert_eq!(
-            splice(&body, &[], Some((&range, "m"))).as_ptr(),
-            body.as_ptr()
-        );
+        assert_eq!(splice(&body, &[], None).as_ptr(), body.as_ptr());
     }
 
     proptest! {

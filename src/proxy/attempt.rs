@@ -2,7 +2,7 @@
 //! Called from `proxy` at `upstream_peer`, `upstream_response_filter`, `fail_to_connect` and
 //! `error_while_proxy`. The policy is here alone: Pingora repeats whatever is marked to be.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
@@ -38,17 +38,15 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let provider = candidate.provider.clone();
         let now = Instant::now();
         if context.attempt.is_none() {
-            let replaced = context
-                .request
-                .model_at
-                .as_ref()
-                .map(|range| (range, &*candidate.model));
+            // A name that reads the same stays as the client wrote it.
+            let is_asked = context.request.model.as_deref() == Some(&*candidate.model);
+            let model = (!is_asked).then_some((&context.request.model_at, &*candidate.model));
             context.attempt = Some(OpenAttempt {
                 started: now,
                 deadline: now + provider.timeouts.total,
                 head: None,
                 status: None,
-                body: splice(&context.body, &context.request.cuts, replaced),
+                body: splice(&context.body, &context.request.cuts, model),
                 stale: 0,
             });
         }
@@ -118,7 +116,11 @@ pub fn judge_error_body(context: &mut Context, body: &[u8]) -> Box<Error> {
     let status = context.failure.as_ref().and_then(|failure| failure.status);
     let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
     let said = match context.plan.current() {
-        Some(candidate) => candidate.provider.dialect.read_error(status, body),
+        // Some providers repeat the key that they refuse.
+        Some(candidate) => {
+            let body = candidate.provider.without_secrets(body);
+            candidate.provider.dialect.read_error(status, &body)
+        }
         None => ProviderMessage::default(),
     };
     let another = fail(context, Outcome::HttpError, Some(status), said);
@@ -172,7 +174,7 @@ pub fn judge_failure(
     } else {
         classify(&error, has_head)
     };
-    if is_reused && outcome == Outcome::Reset && attempt.stale < MAX_STALE {
+    if is_reused && !has_head && outcome == Outcome::Reset && attempt.stale < MAX_STALE {
         attempt.stale += 1;
         context.gateway().metrics.retries.inc();
         return verdict(error, true);
@@ -225,7 +227,9 @@ fn fail_unless(
         ..blank_failure(context, outcome, status)
     });
     close(context, outcome, Some(said.message));
-    context.answer = Answer::Undecided;
+    if !is_answering {
+        context.answer = Answer::Undecided;
+    }
     let is_worth_it = status.is_none_or(is_worth_another);
     let another = is_worth_it && !is_answering && context.plan.advance();
     if another {
@@ -313,10 +317,16 @@ fn classify(error: &Error, has_head: bool) -> Outcome {
         }
         ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => Outcome::Timeout,
         TLSHandshakeFailure | TLSWantX509Lookup | InvalidCert | HandshakeError => Outcome::Tls,
-        _ if has_head => Outcome::Truncated,
+        _ if has_head && !is_reset(error) => Outcome::Truncated,
         InvalidHTTPHeader | H1Error | H2Downgrade | InvalidH2 => Outcome::Garbage,
         _ => Outcome::Reset,
     }
+}
+
+/// Whether the other side cut the connection rather than close it.
+fn is_reset(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// The failure in words that say what to do.

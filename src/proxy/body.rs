@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
+use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
@@ -57,7 +58,7 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
         let deadline = latest.min(Instant::now() + idle);
         let piece = match timeout_at(deadline.into(), session.as_mut().read_request_body()).await {
             Err(_) => return Err(GatewayError::BodyTimeout),
-            Ok(Err(_)) => return Err(GatewayError::BodyIncomplete),
+            Ok(Err(error)) => return Err(broken(&error)),
             Ok(Ok(None)) => break,
             Ok(Ok(Some(piece))) => piece,
         };
@@ -76,6 +77,16 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
         bytes: pieces.whole(),
         is_buffered: session.as_mut().get_retry_buffer().is_some(),
     })
+}
+
+/// A chunk that is none is the client's mistake; a connection that ends is its absence.
+fn broken(error: &Error) -> GatewayError {
+    match error.root_etype() {
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => {
+            GatewayError::ClientGone
+        }
+        _ => GatewayError::BodyIncomplete,
+    }
 }
 
 /// Whether the client sends its body only after `100 Continue`.

@@ -10,8 +10,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderValue, Version, header};
 use pingora::{
     Error, ErrorType,
+    http::RequestHeader,
     protocols::http::{HttpTask, subrequest::server::SubrequestHandle},
 };
 use pingora_proxy::{
@@ -51,13 +53,22 @@ pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), Gat
         .body_mode(BodyMode::NoBody)
         .user_ctx(Box::new(Some(child)))
         .build();
-    let (subrequest, handle) =
-        spawner.create_subrequest(session.as_downstream(), subrequest_context);
+    as_http1(session.req_header_mut());
+    let (subrequest, handle) = spawner.create_subrequest(session.as_downstream(), subrequest_context);
     let child = tokio::spawn(subrequest.run());
     let result = carry(session, handle, &watchdog).await;
     // The handle is gone: a child that still runs sees its client leave, and settles.
     let _ = child.await;
     result
+}
+
+/// A child parses its head anew, and knows HTTP/1.1 only. What the provider sees is written from
+/// the configuration, so nothing of this reaches it.
+fn as_http1(head: &mut RequestHeader) {
+    head.set_version(Version::HTTP_11);
+    if !head.headers.contains_key(header::HOST) {
+        let _ = head.insert_header(header::HOST, HeaderValue::from_static("gateway"));
+    }
 }
 
 /// The context that a child inherits.

@@ -1,6 +1,7 @@
 //! Heads: what a provider sees of a client's request, and a client of a provider's answer.
 
 use http::{HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
@@ -22,6 +23,10 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What a query parameter must escape: everything but RFC 3986's unreserved characters.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Whether a client's header stays with the gateway: credentials, what proxies in between said
 /// about the client, what is the gateway's own, and what framed the body as it came.
@@ -52,7 +57,8 @@ fn stays_here(name: &str) -> bool {
         )
 }
 
-/// Whether a provider's header goes no further: its cookies and its own front end's affairs.
+/// Whether a provider's header goes no further: its cookies, its own front end's affairs, and what
+/// concerns one connection only (RFC 9110, section 7.6.1).
 fn stays_there(name: &str) -> bool {
     name.starts_with("cf-")
         || matches!(
@@ -67,7 +73,7 @@ fn stays_there(name: &str) -> bool {
                 | "x-powered-by"
                 | "server-timing"
                 | "x-request-id"
-                | "x-provider"
+                | "x-provider" | "keep-alive" | "proxy-authenticate" | "proxy-connection"
         )
 }
 
@@ -143,7 +149,7 @@ fn path(prefix: &str, suffix: &str, query: Option<&str>, model: Option<&str>) ->
     if let Some(model) = model {
         path.push(separator);
         path.push_str("model=");
-        path.push_str(model);
+        path.extend(utf8_percent_encode(model, ESCAPED));
     }
     path
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use pingora_proxy::Session;
 use serde_json::{Value, json};
 
@@ -75,6 +76,7 @@ fn models(context: &Context) -> Value {
 
 fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
     let id = model_id(session.req_header().uri.path()).unwrap_or_default();
+    let id = &*percent_decode_str(id).decode_utf8_lossy();
     if let Some((name, owner)) = visible(context).find(|(name, _)| name == id) {
         return Ok(entry(&name, &owner));
     }

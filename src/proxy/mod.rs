@@ -87,7 +87,7 @@ impl Proxy {
             Kind::Provider(_) => {}
             Kind::WebSocket(_) => {
                 let query = head.uri.query().unwrap_or_default();
-                context.request.model = auth::query_value(query, "model").map(str::to_owned);
+                context.request.model = auth::query_value(query, "model");
                 return settle::plan(context, hint.as_deref()).map(|()| false);
             }
             kind => return local::answer(session, context, kind).await.map(|()| true),
@@ -292,6 +292,11 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         settle::finish(session, context, error).await;
+    }
+
+    /// For Pingora's own messages: never the path, whose query may hold a key.
+    fn request_summary(&self, _: &Session, context: &Context) -> String {
+        context.id.as_str().to_owned()
     }
 
     /// Attempts that failed are in the request's own line.

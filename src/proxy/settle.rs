@@ -27,12 +27,13 @@ pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), Gate
     let request = &context.request;
     let provider = request.provider.as_deref().or(hint);
     let model = request.model.as_deref();
+    let asked = model.or(context.snapshot.router.default_model.as_deref());
     let allowed = &context.identity.models;
-    if let (Some(model), false) = (model, allowed.is_empty())
-        && !allowed.iter().any(|glob| pattern::matches(glob, model))
+    if let (Some(asked), false) = (asked, allowed.is_empty())
+        && !allowed.iter().any(|glob| pattern::matches(glob, asked))
     {
         return Err(GatewayError::ModelForbidden {
-            model: model.to_owned(),
+            model: asked.to_owned(),
             key: context
                 .identity
                 .key

@@ -89,12 +89,12 @@ pub(super) async fn watch(gateway: &Gateway, source: &Source) {
             }
         }
         seen = path.as_deref().and_then(stamp);
-        apply(gateway, source);
+        apply(gateway, source).await;
     }
 }
 
-fn apply(gateway: &Gateway, source: &Source) {
-    match reload(gateway, source) {
+async fn apply(gateway: &Gateway, source: &Source) {
+    match reload(gateway, source).await {
         Ok(restart) => {
             gateway
                 .metrics
@@ -120,7 +120,7 @@ fn apply(gateway: &Gateway, source: &Source) {
 }
 
 /// Gives back the settings that changed and need a restart.
-fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>, Vec<String>> {
+async fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>, Vec<String>> {
     let loaded = source
         .load()
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -128,7 +128,11 @@ fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>, Vec<S
         log::warn!("{warning}");
     }
     let restart = needs_restart(&gateway.snapshot().config, &loaded.config);
-    gateway.replace(snapshot::build(loaded.config, &gateway.hosts)?);
+    let snapshot = snapshot::build(loaded.config, &gateway.hosts)?;
+    if gateway.hosts.any_unknown() {
+        gateway.hosts.refresh().await;
+    }
+    gateway.replace(snapshot);
     Ok(restart)
 }
 

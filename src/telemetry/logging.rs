@@ -183,10 +183,11 @@ fn write_out(shared: &Shared) {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Pingora logs each failed attempt at `warn` or `error`; the request's own line says
-        // the same with more context, so its lines are for debugging.
+        // Other crates know nothing of secrets: at `debug` Pingora prints whole request heads, keys
+        // and all. Their warnings are for debugging; the request's own line says the same.
         let is_ours = metadata.target().starts_with("ai_gateway");
-        metadata.level() <= log::max_level() && (is_ours || log::max_level() >= LevelFilter::Debug)
+        let is_worth_it = metadata.level() <= Level::Warn && log::max_level() >= LevelFilter::Debug;
+        metadata.level() <= log::max_level() && (is_ours || is_worth_it)
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use parking_lot::RwLock;
 use pingora::{
     Error, ErrorType, OrErr, Result,
@@ -77,9 +78,14 @@ impl Host {
             name: name.into(),
             port,
         };
+        let addresses = LoadBalancer::from_backends(Backends::new(Box::new(dns)));
+        if name.parse::<IpAddr>().is_ok() {
+            // An address needs no look-up: this is ready at once.
+            let _ = addresses.update().now_or_never();
+        }
         Host {
             name: name.into(),
-            addresses: LoadBalancer::from_backends(Backends::new(Box::new(dns))),
+            addresses,
         }
     }
 
@@ -155,9 +161,8 @@ mod tests {
         let hosts = Hosts::default();
         let host = hosts.get("127.0.0.1", 81);
         let unknown = hosts.get("no-such-name.invalid", 80);
-        assert_eq!(host.next_address(), None);
-        assert_eq!(hosts.refresh().await, 1);
         assert_eq!(host.next_address(), Some("127.0.0.1:81".parse().unwrap()));
+        assert_eq!(hosts.refresh().await, 1);
         assert_eq!(unknown.next_address(), None);
         assert!(hosts.any_unknown());
     }

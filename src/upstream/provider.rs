@@ -2,6 +2,7 @@
 //! when the configuration is read.
 
 use std::{
+    borrow::Cow,
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     net::SocketAddr,
@@ -14,6 +15,7 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue};
+use memchr::memmem;
 use pingora::{
     protocols::tls::CaType,
     upstreams::peer::{ALPN, HttpPeer},
@@ -92,6 +94,8 @@ pub struct Provider {
     key_header: HeaderName,
     keys: Vec<HeaderValue>,
     next_key: AtomicUsize,
+    /// What must not be seen in anything that it says.
+    secrets: Vec<Box<[u8]>>,
 }
 
 impl Provider {
@@ -122,7 +126,12 @@ impl Provider {
         let mut websocket_peer = peer.clone();
         websocket_peer.options.alpn = ALPN::H1;
         websocket_peer.group_key = peer.group_key.wrapping_add(1);
+        let own = settings.keys.iter().map(|key| key.expose().as_bytes());
+        let sent = settings.headers.iter().map(|(_, value)| value.as_bytes());
+        // A short value would take pieces out of ordinary words.
+        let secrets = own.chain(sent).filter(|secret| secret.len() >= 8).map(Into::into).collect();
         Ok(Provider {
+            secrets,
             name: settings.name.into(),
             name_header: header_value(settings.name),
             dialect: settings.dialect,
@@ -161,6 +170,20 @@ impl Provider {
             count => self.next_key.fetch_add(1, Ordering::Relaxed) % count,
         };
         self.keys.get(turn).map(|key| (&self.key_header, key))
+    }
+
+    /// `text` with `***` for every secret of ours that it repeats.
+    pub fn without_secrets<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut clean = Cow::Borrowed(text);
+        for secret in &self.secrets {
+            while let Some(at) = memmem::find(&clean, secret) {
+                let end = at + secret.len();
+                let (before, after) = (clean.get(..at), clean.get(end..));
+                let parts = [before.unwrap_or_default(), b"***", after.unwrap_or_default()];
+                clean = Cow::Owned(parts.concat());
+            }
+        }
+        clean
     }
 
     /// Whether an address of it is known.

@@ -65,7 +65,6 @@ pub struct Record<'a> {
     /// Whether a stream was asked for.
     pub stream: bool,
     /// What was tried, in order.
-    #[serde(skip_serializing_if = "<[Attempt]>::is_empty")]
     pub attempts: &'a [Attempt],
     /// A stable word for what went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

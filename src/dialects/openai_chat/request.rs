@@ -2,7 +2,7 @@
 
 use crate::{
     dialects::{
-        Inspection,
+        Inspection, ModelPlace,
         scan::{Members, as_text, scan},
         splice::removals,
     },
@@ -16,7 +16,13 @@ const GATEWAY_FIELDS: [&str; 2] = ["provider", "smart_routing"];
 pub(in crate::dialects) fn inspect(body: &[u8]) -> Result<Inspection, GatewayError> {
     let members = scan(body).map_err(|error| GatewayError::invalid(error.to_string(), None))?;
     let model = text(&members, "model")?.filter(|model| !model.is_empty());
-    let model_at = members.get("model").map(|member| member.value.clone());
+    let model_at = match members.get("model") {
+        Some(member) => ModelPlace::Value(member.value.clone()),
+        None => ModelPlace::Missing {
+            at: members.inside(),
+            has_others: !members.all().is_empty(),
+        },
+    };
     // OpenRouter has a `provider` object of its own, which is none of the gateway's business.
     let provider_is_ours = members
         .value("provider")
@@ -81,7 +87,7 @@ mod tests {
         let body = br#"{"model":"gpt-4o","stream":true,"temperature":0.5,"messages":[],"provider":"local"}"#;
         let seen = inspect(body).unwrap();
         assert_eq!(seen.model.as_deref(), Some("gpt-4o"));
-        assert_eq!(&body[seen.model_at.unwrap()], b"\"gpt-4o\"");
+        assert_eq!(seen.model_at, ModelPlace::Value(9..17));
         assert!(seen.stream);
         assert_eq!(seen.temperature, Some(0.5));
         assert_eq!(seen.provider.as_deref(), Some("local"));

@@ -152,6 +152,8 @@ impl Http1 {
 impl Incoming {
     /// Reads once more; the end of the stream is an error.
     async fn fill(&mut self) -> io::Result<()> {
+        // Room for what is there, so that a frame is not cut by the buffer's end.
+        self.buffer.reserve(16 << 10);
         let read = self.reader.read_buf(&mut self.buffer);
         let count = timeout(PATIENCE, read)
             .await
