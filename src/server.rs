@@ -144,7 +144,9 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
 /// So that the first request finds addresses. A name that has none delays the start a little and
 /// does not prevent it.
 fn look_names_up(gateway: &Gateway) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => {
             let _ = runtime.block_on(async {

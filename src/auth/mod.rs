@@ -75,7 +75,10 @@ pub fn client_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
             .split(',')
             .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_KEY_PROTOCOL))
     };
-    let in_header = bearer.or_else(named).or_else(in_protocol).map(|key| key.trim().to_owned());
+    let in_header = bearer
+        .or_else(named)
+        .or_else(in_protocol)
+        .map(|key| key.trim().to_owned());
     let in_query = || query_value(query?, "key");
     in_header.or_else(in_query).filter(|key| !key.is_empty())
 }

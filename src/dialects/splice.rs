@@ -110,10 +110,16 @@ mod tests {
 
     #[test]
     fn a_model_is_put_in_where_there_is_none() {
-        for (body, wanted) in [("{}", r#"{"model":"m"}"#), (r#"{ "a":1}"#, r#"{"model":"m", "a":1}"#)] {
+        for (body, wanted) in [
+            ("{}", r#"{"model":"m"}"#),
+            (r#"{ "a":1}"#, r#"{"model":"m", "a":1}"#),
+        ] {
             let bytes = Bytes::copy_from_slice(body.as_bytes());
             let members = scan(&bytes).unwrap();
-            let place = ModelPlace::Missing { at: members.inside(), has_others: !members.all().is_empty() };
+            let place = ModelPlace::Missing {
+                at: members.inside(),
+                has_others: !members.all().is_empty(),
+            };
             assert_eq!(splice(&bytes, &[], Some((&place, "m"))), wanted);
         }
     }

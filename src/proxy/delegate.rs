@@ -28,6 +28,9 @@ use super::{
 };
 use crate::error::GatewayError;
 
+/// A child's whole body, as far as Pingora is concerned.
+const STAND_IN: Bytes = Bytes::from_static(b"!");
+
 /// Pieces of an answer that are written to the client in one go, at most.
 const MAX_BATCH: usize = 4;
 
@@ -50,11 +53,14 @@ pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), Gat
     child.role = Role::Child;
     child.watchdog = Some(watchdog.clone());
     let subrequest_context = SubrequestContext::builder()
-        .body_mode(BodyMode::NoBody)
+        .body_mode(BodyMode::ExpectBody)
         .user_ctx(Box::new(Some(child)))
         .build();
     as_http1(session.req_header_mut());
-    let (subrequest, handle) = spawner.create_subrequest(session.as_downstream(), subrequest_context);
+    let (subrequest, handle) =
+        spawner.create_subrequest(session.as_downstream(), subrequest_context);
+    // The one byte that the child's head announces.
+    let _ = handle.tx.try_send(HttpTask::Body(Some(STAND_IN), true));
     let child = tokio::spawn(subrequest.run());
     let result = carry(session, handle, &watchdog).await;
     // The handle is gone: a child that still runs sees its client leave, and settles.
@@ -62,13 +68,23 @@ pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), Gat
     result
 }
 
-/// A child parses its head anew, and knows HTTP/1.1 only. What the provider sees is written from
-/// the configuration, so nothing of this reaches it.
+/// A child parses its head anew, and knows HTTP/1.1 only. Its body is a single byte that stands in
+/// for the real one, so that Pingora has something to send and `request_body_filter` something to
+/// replace. What the provider sees is written from the configuration, so none of this reaches it.
 fn as_http1(head: &mut RequestHeader) {
     head.set_version(Version::HTTP_11);
+    head.remove_header(&header::TRANSFER_ENCODING);
+    let _ = head.insert_header(header::CONTENT_LENGTH, HeaderValue::from_static("1"));
     if !head.headers.contains_key(header::HOST) {
         let _ = head.insert_header(header::HOST, HeaderValue::from_static("gateway"));
     }
+}
+
+/// Reads the byte that stands in for the body into Pingora's retry buffer.
+pub async fn read_stand_in(session: &mut Session) -> pingora::Result<()> {
+    session.as_mut().enable_retry_buffering();
+    while session.as_mut().read_request_body().await?.is_some() {}
+    Ok(())
 }
 
 /// The context that a child inherits.
@@ -104,7 +120,7 @@ async fn carry(
             }
             () = watchdog.expire() => {
                 // A body where none is expected fails the child's wait for its client.
-                let poke = HttpTask::Body(Some(Bytes::from_static(b"!")), false);
+                let poke = HttpTask::Body(Some(STAND_IN), false);
                 let _ = tx.try_send(poke);
             }
         }

@@ -25,8 +25,11 @@ const X_OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What a query parameter must escape: everything but RFC 3986's unreserved characters.
-const ESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Whether a client's header stays with the gateway: credentials, what proxies in between said
 /// about the client, what is the gateway's own, and what framed the body as it came.
@@ -73,7 +76,10 @@ fn stays_there(name: &str) -> bool {
                 | "x-powered-by"
                 | "server-timing"
                 | "x-request-id"
-                | "x-provider" | "keep-alive" | "proxy-authenticate" | "proxy-connection"
+                | "x-provider"
+                | "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-connection"
         )
 }
 

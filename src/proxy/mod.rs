@@ -140,7 +140,7 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         if context.role == Role::Child {
-            return Ok(false);
+            return delegate::read_stand_in(session).await.map(|()| false);
         }
         match self.accept(session, context).await {
             Ok(is_answered) => Ok(is_answered),

@@ -58,7 +58,10 @@ pub async fn break_off(session: &mut Session, context: &mut Context, error: Gate
         let event = context.caller.write_stream_error(&error);
         context.bytes_out += event.len();
         // Where the client has left as well, there is nobody to tell.
-        let _ = session.write_response_body(Some(event), true).await;
+        if session.write_response_body(Some(event), true).await.is_ok() {
+            // A child's session does not end with its last piece.
+            let _ = session.as_mut().finish_body().await;
+        }
     }
     context.error = Some(error);
 }
@@ -88,6 +91,7 @@ async fn send(
         .await?;
     if !is_head {
         session.write_response_body(Some(body), true).await?;
+        session.as_mut().finish_body().await?;
     }
     // Who waits for `100 Continue` sends no body once it has seen an answer.
     if has_unread_body && !body::expects_continue(session) {

@@ -129,7 +129,11 @@ impl Provider {
         let own = settings.keys.iter().map(|key| key.expose().as_bytes());
         let sent = settings.headers.iter().map(|(_, value)| value.as_bytes());
         // A short value would take pieces out of ordinary words.
-        let secrets = own.chain(sent).filter(|secret| secret.len() >= 8).map(Into::into).collect();
+        let secrets = own
+            .chain(sent)
+            .filter(|secret| secret.len() >= 8)
+            .map(Into::into)
+            .collect();
         Ok(Provider {
             secrets,
             name: settings.name.into(),
@@ -179,7 +183,11 @@ impl Provider {
             while let Some(at) = memmem::find(&clean, secret) {
                 let end = at + secret.len();
                 let (before, after) = (clean.get(..at), clean.get(end..));
-                let parts = [before.unwrap_or_default(), b"***", after.unwrap_or_default()];
+                let parts = [
+                    before.unwrap_or_default(),
+                    b"***",
+                    after.unwrap_or_default(),
+                ];
                 clean = Cow::Owned(parts.concat());
             }
         }
