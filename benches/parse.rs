@@ -14,14 +14,16 @@ mod bodies;
 
 use bodies::Answer;
 
+/// A name, and what makes a body of so many bytes.
+type Shape = (&'static str, fn(usize, Answer) -> String);
+
 /// The call that is measured: `pub fn scan(body: &[u8]) -> Result<_, _>`.
 fn scan(body: &[u8]) {
     let _ = black_box(ai_gateway::dialects::scan::scan(black_box(body)));
 }
 
 fn parse(criterion: &mut Criterion) {
-    let shapes: [(&str, fn(usize, Answer) -> String); 2] =
-        [("prose", bodies::prose), ("agent", bodies::agent)];
+    let shapes: [Shape; 2] = [("prose", bodies::prose), ("agent", bodies::agent)];
     for (shape, make) in shapes {
         let mut group = criterion.benchmark_group(shape);
         for bytes in [1 << 10, 16 << 10, 128 << 10, 1 << 20] {

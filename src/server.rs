@@ -56,10 +56,13 @@ pub struct Start {
     /// The socket of the built-in provider.
     pub demo: Option<TcpListener>,
     /// Called once both ports are bound, with their addresses.
-    pub on_bound: Box<dyn Fn(&Bound, &Gateway) + Send + Sync>,
+    pub on_bound: OnBound,
     /// Called last, when every request is over.
     pub at_exit: Box<dyn Fn() + Send + Sync>,
 }
+
+/// What to do once both ports are bound.
+pub type OnBound = Box<dyn Fn(&Bound, &Gateway) + Send + Sync>;
 
 /// Where the process listens.
 #[derive(Debug, Clone, Copy)]

@@ -62,11 +62,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Prints a result for people.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line speaks to a terminal"
-)]
+#[expect(clippy::print_stdout, reason = "the command line speaks to a terminal")]
 fn answer(result: Result<String, String>) -> ExitCode {
     match result {
         Ok(said) => {

@@ -49,7 +49,7 @@ pub struct Member<'a> {
 pub struct Members<'a> {
     body: &'a [u8],
     inside: usize,
-    members: SmallVec<[Member<'a>; 16]>,
+    members: SmallVec<[Member<'a>; 8]>,
 }
 
 impl<'a> Members<'a> {
@@ -149,7 +149,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The members up to the closing brace; the opening one has been read.
-    fn members(&mut self) -> Result<SmallVec<[Member<'a>; 16]>, ScanError> {
+    fn members(&mut self) -> Result<SmallVec<[Member<'a>; 8]>, ScanError> {
         let mut members = SmallVec::new();
         self.skip_space();
         if self.peek() == Some(b'}') {
@@ -238,7 +238,7 @@ impl<'a> Cursor<'a> {
         let mut depth = 0_usize;
         loop {
             let rest = self.body.get(self.at..).unwrap_or_default();
-            let Some(skip) = rest.iter().position(|&byte| STRUCTURAL[usize::from(byte)]) else {
+            let Some(skip) = rest.iter().position(|&byte| is_structural(byte)) else {
                 self.at = self.body.len();
                 return Err(self.syntax("it ends inside an array or object"));
             };
@@ -280,50 +280,68 @@ impl<'a> Cursor<'a> {
 
     /// A string, from its opening quote to behind its closing one.
     fn skip_string(&mut self) -> Result<(), ScanError> {
-        let start = self.at + 1;
-        let mut at = start;
+        self.at += 1;
         loop {
-            let rest = self.body.get(at..).unwrap_or_default();
-            let Some(found) = memchr2(b'"', b'\\', rest) else {
+            let rest = self.body.get(self.at..).unwrap_or_default();
+            let Some(found) = next_special(rest) else {
                 self.at = self.body.len();
                 return Err(self.syntax("it ends inside a string"));
             };
-            at += found;
-            if self.body.get(at) == Some(&b'"') {
-                break;
+            self.at += found;
+            match rest.get(found) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                // A backslash and whatever it escapes.
+                Some(b'\\') => self.at += 2,
+                _ => return Err(self.syntax("a control character inside a string")),
             }
-            // A backslash and whatever it escapes.
-            at += 2;
         }
-        let inner = self.body.get(start..at).unwrap_or_default();
-        if let Some(bad) = control_character(inner) {
-            self.at = start + bad;
-            return Err(self.syntax("a control character inside a string"));
-        }
-        self.at = at + 1;
-        Ok(())
     }
 }
 
-/// The bytes that mean something between the values of a nested structure. NUL and its like stop
-/// the scan too; line breaks and tabs do not.
-const STRUCTURAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(byte as u8, b'"' | b'{' | b'}' | b'[' | b']')
-            || (byte < 0x20 && !matches!(byte as u8, b'\n' | b'\r' | b'\t'));
-        byte += 1;
-    }
-    table
-};
+/// Strings shorter than this are not worth the start of a vectorised search.
+const SHORT: usize = 24;
 
-/// Where the first byte below 0x20 stands. Blocks first, which the compiler turns into vectors.
+/// Where the next byte stands that matters inside a string: a quote, a backslash, a control
+/// character.
+fn next_special(text: &[u8]) -> Option<usize> {
+    let short = text.get(..SHORT).unwrap_or(text);
+    let is_special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    if let Some(at) = short.iter().position(is_special) {
+        return Some(at);
+    }
+    let rest = text.get(short.len()..)?;
+    let found = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let at = match control_character(rest.get(..found)?) {
+        Some(control) => control,
+        None if found < rest.len() => found,
+        None => return None,
+    };
+    Some(short.len() + at)
+}
+
+/// Whether a byte means something between the values of a nested structure. NUL and its like stop
+/// the scan too; line breaks and tabs do not.
+const fn is_structural(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+        || (byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
+}
+
+/// Where the first byte below 0x20 stands. Blocks of a fixed size first, which the compiler turns
+/// into vectors.
 fn control_character(text: &[u8]) -> Option<usize> {
-    let clean = |block: &[u8]| !block.iter().fold(false, |any, &byte| any | (byte < 0x20));
-    let skipped = text.chunks(64).take_while(|block| clean(block)).count() * 64;
-    text.get(skipped..)?
-        .iter()
+    let (blocks, _) = text.as_chunks::<64>();
+    let is_clean = |block: &[u8; 64]| {
+        block
+            .iter()
+            .fold(0_u8, |any, &byte| any | u8::from(byte < 0x20))
+            == 0
+    };
+    let skipped = blocks.iter().take_while(|block| is_clean(block)).count() * 64;
+    let rest = text.get(skipped..)?;
+    rest.iter()
         .position(|&byte| byte < 0x20)
         .map(|at| skipped + at)
 }

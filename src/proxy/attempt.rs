@@ -250,10 +250,9 @@ fn close(context: &mut Context, outcome: Outcome, detail: Option<String>) {
         return;
     };
     let gateway = context.gateway();
-    let series = gateway
-        .metrics
-        .series(&candidate.provider.name, &candidate.model);
-    gateway.metrics.attempt(&series, outcome);
+    let metrics = &gateway.metrics;
+    let series = metrics.series(&candidate.provider.name, &candidate.model);
+    metrics.attempt(&series, outcome);
     let ms = attempt.started.elapsed().as_millis();
     let record = Attempt {
         provider: candidate.provider.name.clone(),

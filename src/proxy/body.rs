@@ -11,9 +11,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
-use pingora::{Error, ErrorType};
+use pingora::{Error, ErrorType, prelude::timeout};
 use pingora_proxy::Session;
-use tokio::time::timeout_at;
 
 use crate::{config::Listen, error::GatewayError};
 
@@ -55,8 +54,8 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
             session.as_mut().enable_retry_buffering();
             is_buffering = true;
         }
-        let deadline = latest.min(Instant::now() + idle);
-        let piece = match timeout_at(deadline.into(), session.as_mut().read_request_body()).await {
+        let patience = idle.min(latest.saturating_duration_since(Instant::now()));
+        let piece = match timeout(patience, session.as_mut().read_request_body()).await {
             Err(_) => return Err(GatewayError::BodyTimeout),
             Ok(Err(error)) => return Err(broken(&error)),
             Ok(Ok(None)) => break,

@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    io,
+    fmt, io,
     net::IpAddr,
     pin::Pin,
     sync::{
@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use pingora::{
     apps::ServerApp,
     http::ResponseHeader,
+    prelude::fast_timeout::fast_sleep,
     protocols::{
         ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown,
         SocketDigest, Ssl, Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
@@ -27,10 +28,7 @@ use pingora::{
 };
 use pingora_limits::inflight::Inflight;
 use pingora_proxy::HttpProxy;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Sleep,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Proxy, watchdog::Watchdog};
 use crate::gateway::Gateway;
@@ -121,17 +119,14 @@ struct Guarded {
     inner: Stream,
     watchdog: Arc<Watchdog>,
     digest: Arc<ProxyDigest>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
 }
 
 impl Guarded {
     fn new(inner: Stream, watchdog: Arc<Watchdog>) -> Self {
         let data: Box<dyn Any + Send + Sync> = Box::new(watchdog.clone());
-        let head = ResponseHeader::build_no_case(200, Some(0));
-        let digest = ProxyDigest::new(
-            Box::new(head.unwrap_or_else(|_| unreachable_head())),
-            Some(data),
-        );
+        let (head, ()) = http::Response::new(()).into_parts();
+        let digest = ProxyDigest::new(Box::new(ResponseHeader::from(head)), Some(data));
         Guarded {
             inner,
             watchdog,
@@ -140,36 +135,48 @@ impl Guarded {
         }
     }
 
-    /// Ready once the deadline has passed; else the task is woken when it does.
+    /// Ready once the deadline has passed; else the task is woken when it does. A deadline that
+    /// moves away costs nothing here: the timer rings early, and another is set then.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(due) = self.watchdog.due() else {
                 return Poll::Pending;
             };
-            let due = tokio::time::Instant::from_std(due);
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            // A timer set for earlier will ring, and this loop will look again.
-            if timer.deadline() > due {
-                timer.as_mut().reset(due);
+            match &mut self.timer {
+                Some(timer) if timer.rings_at <= due => {
+                    ready!(timer.sleep.as_mut().poll(context));
+                    self.timer = None;
+                    if Instant::now() >= due {
+                        self.watchdog.fire();
+                        return Poll::Ready(());
+                    }
+                }
+                _ => self.timer = Some(Timer::new(due)),
             }
-            ready!(timer.as_mut().poll(context));
-            if timer.deadline() >= due {
-                self.timer = None;
-                self.watchdog.fire();
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due);
         }
     }
 }
 
-/// 200 is a status; this is never called.
-fn unreachable_head() -> ResponseHeader {
-    ResponseHeader::from(http::response::Parts::from(
-        http::Response::new(()).into_parts().0,
-    ))
+/// Pingora's timer, which costs the runtime nothing while it waits.
+struct Timer {
+    rings_at: Instant,
+    sleep: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+}
+
+impl Timer {
+    fn new(rings_at: Instant) -> Self {
+        let wait = rings_at.saturating_duration_since(Instant::now());
+        Timer {
+            rings_at,
+            sleep: Box::pin(fast_sleep(wait)),
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Timer({:?})", self.rings_at)
+    }
 }
 
 impl AsyncRead for Guarded {

@@ -59,7 +59,8 @@ impl Proxy {
         Proxy { gateway }
     }
 
-    /// Route, key, body, candidates. `true` where the answer has been given.
+    /// Route, key, body, candidates. `true` where the answer has been given. What is rare is boxed,
+    /// so that the future of an ordinary request stays small.
     async fn accept(
         &self,
         session: &mut Session,
@@ -74,7 +75,7 @@ impl Proxy {
         };
         context.endpoint = Some(endpoint);
         if local::is_public(endpoint.kind) {
-            return local::answer(session, context, endpoint.kind)
+            return Box::pin(local::answer(session, context, endpoint.kind))
                 .await
                 .map(|()| true);
         }
@@ -90,7 +91,10 @@ impl Proxy {
                 context.request.model = auth::query_value(query, "model");
                 return settle::plan(context, hint.as_deref()).map(|()| false);
             }
-            kind => return local::answer(session, context, kind).await.map(|()| true),
+            kind => {
+                let answered = Box::pin(local::answer(session, context, kind)).await;
+                return answered.map(|()| true);
+            }
         }
         let body = body::read(session, &snapshot.config.listen).await?;
         context.body_read = Some(Instant::now());
@@ -100,16 +104,19 @@ impl Proxy {
         if body.is_buffered && !session.is_http2() {
             return Ok(false);
         }
-        delegate::run(session, context).await.map(|()| true)
+        Box::pin(delegate::run(session, context))
+            .await
+            .map(|()| true)
     }
 }
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Context;
+    /// Boxed, for Pingora moves it from future to future.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(&self.gateway)
+    fn new_ctx(&self) -> Box<Context> {
+        Box::new(Context::new(&self.gateway))
     }
 
     /// The gateway compresses nothing: providers' answers pass as they are.
@@ -118,12 +125,12 @@ impl ProxyHttp for Proxy {
     async fn early_request_filter(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         // Providers' `100 Continue` and the withheld heads of errors are not for clients.
         session.set_ignore_info_resp(true);
         if let Some(inherited) = delegate::inherited(session) {
-            *context = inherited;
+            **context = inherited;
             return Ok(());
         }
         context.watchdog = connection::watchdog_of(session.digest());
@@ -134,11 +141,15 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    fn allow_spawning_subrequest(&self, _: &Session, context: &Context) -> bool {
+    fn allow_spawning_subrequest(&self, _: &Session, context: &Box<Context>) -> bool {
         context.role == Role::Direct
     }
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Box<Context>,
+    ) -> Result<bool> {
         if context.role == Role::Child {
             return delegate::read_stand_in(session).await.map(|()| false);
         }
@@ -151,11 +162,18 @@ impl ProxyHttp for Proxy {
                 context.error = Some(GatewayError::ClientGone);
                 Err(delegate::dropped())
             }
-            Err(error) => respond::error(session, context, error).await.map(|()| true),
+            Err(error) => {
+                let answered = Box::pin(respond::error(session, context, error)).await;
+                answered.map(|()| true)
+            }
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        context: &mut Box<Context>,
+    ) -> Result<Box<HttpPeer>> {
         attempt::begin(context)
     }
 
@@ -166,7 +184,7 @@ impl ProxyHttp for Proxy {
         _: &HttpPeer,
         _: std::os::unix::io::RawFd,
         _: Option<&Digest>,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         if let Some(candidate) = context.plan.current() {
             context.wait_until(Instant::now() + candidate.provider.timeouts.first_byte);
@@ -178,7 +196,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         head: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         headers::write_request(head, context)
     }
@@ -188,7 +206,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         // Pingora offers what its retry buffer holds; the provider gets what was written for it.
         if is_end
@@ -207,7 +225,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         head: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         attempt::judge_head(context, head)
     }
@@ -216,7 +234,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         head: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         match context.answer {
             Answer::Undecided => Ok(()),
@@ -234,7 +252,7 @@ impl ProxyHttp for Proxy {
         _: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
         if let Some(candidate) = context.plan.current() {
             let (dialect, idle) = (candidate.provider.dialect, candidate.provider.timeouts.idle);
@@ -259,7 +277,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        context: &mut Context,
+        context: &mut Box<Context>,
         error: Box<Error>,
     ) -> Box<Error> {
         attempt::judge_connect_failure(context, error)
@@ -270,7 +288,7 @@ impl ProxyHttp for Proxy {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        context: &mut Context,
+        context: &mut Box<Context>,
         is_reused: bool,
     ) -> Box<Error> {
         let is_answering = session.response_written().is_some();
@@ -281,7 +299,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         _: &Error,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> FailToProxy {
         let error_code = settle::give_up(session, context).await;
         FailToProxy {
@@ -290,24 +308,29 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+    async fn logging(
+        &self,
+        session: &mut Session,
+        error: Option<&Error>,
+        context: &mut Box<Context>,
+    ) {
         settle::finish(session, context, error).await;
     }
 
     /// For Pingora's own messages: never the path, whose query may hold a key.
-    fn request_summary(&self, _: &Session, context: &Context) -> String {
+    fn request_summary(&self, _: &Session, context: &Box<Context>) -> String {
         context.id.as_str().to_owned()
     }
 
     /// Attempts that failed are in the request's own line.
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Context>, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        _: &Context,
+        _: &Box<Context>,
         _: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {

@@ -86,7 +86,7 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
             if context.attempt.is_some() {
                 attempt::judge_error_body(context, &[]);
             }
-            give_up(session, context).await;
+            Box::pin(give_up(session, context)).await;
         }
         _ => {}
     }

@@ -32,13 +32,16 @@ pub struct Member {
     pub default_model: Option<String>,
 }
 
+/// A provider's name, and the model's name there where it is not the client's.
+pub type PoolMember = (Arc<str>, Option<Arc<str>>);
+
 /// Everything that routing needs to know.
 #[derive(Default)]
 pub struct Router {
     /// By name, in the order of the configuration.
     pub members: IndexMap<Arc<str>, Member>,
     /// Pools by name: members' names and the model's name there.
-    pub pools: HashMap<Box<str>, Vec<(Arc<str>, Option<Arc<str>>)>>,
+    pub pools: HashMap<Box<str>, Vec<PoolMember>>,
     /// Globs and the pools that they lead to.
     pub routes: Vec<(Box<str>, Box<str>)>,
     /// Other names for models.
@@ -100,8 +103,8 @@ impl Router {
         Ok(self.listed(name))
     }
 
-    fn pool(&self, targets: &[(Arc<str>, Option<Arc<str>>)], name: &str) -> Candidates {
-        let candidate = |(provider, model): &(Arc<str>, Option<Arc<str>>)| {
+    fn pool(&self, targets: &[PoolMember], name: &str) -> Candidates {
+        let candidate = |(provider, model): &PoolMember| {
             let model = model.clone().unwrap_or_else(|| name.into());
             Some(Candidate::new(&self.members.get(provider)?.provider, model))
         };

@@ -118,7 +118,7 @@ pub fn flush() {
     let Some(logger) = LOGGER.get() else { return };
     let deadline = std::time::Instant::now() + Duration::from_secs(1);
     let mut state = logger.shared.state.lock();
-    while !(state.buffer.is_empty() && !state.writing) {
+    while !state.buffer.is_empty() || state.writing {
         logger.shared.wake.notify_one();
         if logger
             .shared

@@ -37,7 +37,7 @@ pub struct Metrics {
     first_byte: HistogramVec,
     per_output_token: HistogramVec,
     attempts: IntCounterVec,
-    series: RwLock<HashMap<Arc<str>, HashMap<Box<str>, Arc<Series>>>>,
+    series: RwLock<HashMap<Arc<str>, ByModel>>,
     /// Time that requests spent in the gateway itself.
     pub overhead: Histogram,
     /// Requests being served.
@@ -61,6 +61,8 @@ pub struct Metrics {
     /// Name look-ups that failed.
     pub dns_failures: IntCounter,
 }
+
+type ByModel = HashMap<Box<str>, Arc<Series>>;
 
 /// The handles of one provider and model.
 pub struct Series {

@@ -39,8 +39,11 @@ pub struct Host {
 /// Every host that is or was in use, so that a reload does not forget addresses.
 #[derive(Default)]
 pub struct Hosts {
-    hosts: RwLock<HashMap<(Box<str>, u16), Arc<Host>>>,
+    hosts: RwLock<ByName>,
 }
+
+/// By name and port.
+type ByName = HashMap<(Box<str>, u16), Arc<Host>>;
 
 impl Hosts {
     /// The host of that name and port; made on first use.

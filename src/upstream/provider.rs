@@ -218,11 +218,8 @@ fn peer(settings: &Settings<'_>, is_tls: bool, server_name: &str) -> Result<Http
     options.connection_timeout = Some(settings.timeouts.connect);
     options.total_connection_timeout = Some(settings.timeouts.connect);
     options.idle_timeout = Some(POOL_IDLE);
-    // The exact timeouts are `proxy::watchdog`'s, who can tell the first byte from the next ones.
-    // Pingora's own is a last resort above them.
-    let longest = settings.timeouts.first_byte.max(settings.timeouts.idle);
-    options.read_timeout = Some(longest.saturating_add(Duration::from_secs(5)));
-    options.write_timeout = Some(settings.timeouts.idle);
+    // No read or write timeout of Pingora's: `proxy::watchdog` bounds every wait for a provider, can
+    // tell the first byte from the next ones, and sets no timer for each piece of a stream.
     options.max_h2_streams = MAX_H2_STREAMS;
     options.h2_stream_window_size = Some(H2_WINDOW_BYTES);
     options.h2_connection_window_size = Some(H2_WINDOW_BYTES);

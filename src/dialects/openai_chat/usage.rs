@@ -2,21 +2,18 @@
 //! Source: OpenAI's API reference, "The chat completion object" (`usage`); quirks from recorded
 //! traffic: null counts in chunks before the last (Perplexity and others), Groq's `x_groq.usage`.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
-use crate::chat::{sse::data_lines, usage::Usage};
+use crate::{
+    chat::{sse::data_lines, usage::Usage},
+    dialects::scan::scan,
+};
 
-#[derive(Deserialize)]
-struct Answer {
-    usage: Option<Counts>,
-    x_groq: Option<Groq>,
-}
-
-#[derive(Deserialize)]
-struct Groq {
-    usage: Option<Counts>,
-}
+/// Most events of a stream have no usage; a search that was prepared once tells so quickly.
+static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 
 #[derive(Deserialize)]
 struct Counts {
@@ -39,7 +36,7 @@ struct CompletionDetails {
 /// See [`super::super::Dialect::read_usage`]. Of several reports the last counts: providers that
 /// report in every chunk count up.
 pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
-    memmem::find(bytes, b"\"usage\"")?;
+    WORD.find(bytes)?;
     if stream {
         data_lines(bytes).filter_map(answer).last()
     } else {
@@ -48,9 +45,13 @@ pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
 }
 
 fn answer(json: &[u8]) -> Option<Usage> {
-    memmem::find(json, b"\"usage\"")?;
-    let answer: Answer = serde_json::from_slice(json).ok()?;
-    let counts = answer.usage.or_else(|| answer.x_groq?.usage)?;
+    WORD.find(json)?;
+    let answer = scan(json).ok()?;
+    let own = answer.value("usage").filter(|usage| *usage != b"null");
+    let counts: Counts = match own {
+        Some(usage) => serde_json::from_slice(usage).ok()?,
+        None => serde_json::from_slice(scan(answer.value("x_groq")?).ok()?.value("usage")?).ok()?,
+    };
     let usage = Usage {
         input: counts.prompt_tokens.unwrap_or_default(),
         output: counts.completion_tokens.unwrap_or_default(),
