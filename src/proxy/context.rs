@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -157,9 +157,8 @@ impl Context {
         }
     }
 
-    /// Milliseconds spent in the gateway so far: since the body had arrived, less what attempts
-    /// took.
-    pub fn overhead_seconds(&self) -> f64 {
+    /// Time spent in the gateway so far: since the body had arrived, less what attempts took.
+    pub fn overhead(&self) -> Duration {
         let from = self.body_read.unwrap_or(self.started);
         let now = Instant::now();
         let earlier: u64 = self.attempts.iter().map(|attempt| attempt.ms).sum();
@@ -168,9 +167,10 @@ impl Context {
                 .head
                 .unwrap_or(now)
                 .saturating_duration_since(attempt.started)
-                .as_secs_f64()
         });
-        let total = now.saturating_duration_since(from).as_secs_f64();
-        (total - earlier as f64 / 1000.0 - current.unwrap_or(0.0)).max(0.0)
+        let total = now.saturating_duration_since(from);
+        total
+            .saturating_sub(Duration::from_millis(earlier))
+            .saturating_sub(current.unwrap_or_default())
     }
 }

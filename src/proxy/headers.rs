@@ -1,6 +1,6 @@
 //! Heads: what a provider sees of a client's request, and a client of a provider's answer.
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::{
     Result,
@@ -13,6 +13,8 @@ use crate::{auth::WEBSOCKET_KEY_PROTOCOL, upstream::provider::header_value};
 
 const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
 const BYPASS: HeaderValue = HeaderValue::from_static("BYPASS");
+/// Headers of our own in an answer, at most.
+const OWN_HEADERS: usize = 12;
 const X_GATEWAY: HeaderName = HeaderName::from_static("x-gateway");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-provider-request-id");
@@ -181,47 +183,64 @@ fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
     Ok(())
 }
 
-/// Turns a provider's head into the gateway's.
-pub fn write_response(head: &mut ResponseHeader, context: &Context) -> Result<()> {
-    let unwanted: SmallVec<[HeaderName; 8]> = head
-        .headers
-        .keys()
-        .filter(|name| stays_there(name.as_str()))
-        .cloned()
-        .collect();
-    for name in &unwanted {
-        let value = head.remove_header(name);
-        if let (true, Some(value)) = (*name == X_REQUEST_ID, value) {
-            head.insert_header(X_PROVIDER_REQUEST_ID, value)?;
+/// Turns a provider's head into the gateway's. A new head, and put together as `http` has it:
+/// Pingora's own setters keep each name twice and parse it anew.
+pub fn write_response(head: &mut ResponseHeader, context: &Context) {
+    let mut new = HeaderMap::with_capacity(head.headers.len() + OWN_HEADERS);
+    for (name, value) in &head.headers {
+        if *name == X_REQUEST_ID {
+            new.append(X_PROVIDER_REQUEST_ID, value.clone());
+        } else if !stays_there(name.as_str()) {
+            new.append(name.clone(), value.clone());
         }
     }
-    write_own(head, context)
+    let (status, version) = (head.status, head.version);
+    write_own(&mut new, context);
+    *head = response(status, new);
+    head.set_version(version);
+}
+
+/// A head of these headers.
+pub fn response(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = headers;
+    ResponseHeader::from(parts)
 }
 
 /// Adds the gateway's own headers.
-pub fn write_own(head: &mut ResponseHeader, context: &Context) -> Result<()> {
-    head.insert_header(X_REQUEST_ID, header_value(context.id.as_str()))?;
-    head.insert_header(X_GATEWAY, GATEWAY)?;
+pub fn write_own(headers: &mut HeaderMap, context: &Context) {
+    headers.insert(X_REQUEST_ID, header_value(context.id.as_str()));
+    headers.insert(X_GATEWAY, GATEWAY);
     let attempts = context.attempts.len() + usize::from(context.attempt.is_some());
     let Some(candidate) = context.plan.current().filter(|_| attempts > 0) else {
-        return Ok(());
+        return;
     };
-    head.insert_header(X_PROVIDER, candidate.provider.name_header.clone())?;
-    head.insert_header(X_MODEL, header_value(&candidate.model))?;
-    head.insert_header(
+    headers.insert(X_PROVIDER, candidate.provider.name_header.clone());
+    headers.insert(X_MODEL, header_value(&candidate.model));
+    headers.insert(
         X_MODEL_SOURCE,
         HeaderValue::from_static(context.plan.model_source()),
-    )?;
-    head.insert_header(X_CACHE, BYPASS)?;
-    head.insert_header(X_ATTEMPTS, HeaderValue::from(attempts))?;
-    let overhead = context.overhead_seconds();
-    context.gateway().metrics.overhead.observe(overhead);
-    let milliseconds = format!("{:.3}", overhead * 1000.0);
-    head.insert_header(
-        SERVER_TIMING,
-        header_value(&format!("gateway;dur={milliseconds}")),
-    )?;
-    head.insert_header(X_OVERHEAD, header_value(&milliseconds))
+    );
+    headers.insert(X_CACHE, BYPASS);
+    headers.insert(
+        X_ATTEMPTS,
+        match attempts {
+            1 => HeaderValue::from_static("1"),
+            more => HeaderValue::from(more),
+        },
+    );
+    let overhead = context.overhead();
+    context
+        .gateway()
+        .metrics
+        .overhead
+        .observe(overhead.as_secs_f64());
+    let micros = u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX);
+    let timing = format!("gateway;dur={}.{:03}", micros / 1000, micros % 1000);
+    let milliseconds = timing.rsplit('=').next().unwrap_or_default();
+    headers.insert(X_OVERHEAD, header_value(milliseconds));
+    headers.insert(SERVER_TIMING, header_value(&timing));
 }
 
 #[cfg(test)]

@@ -242,7 +242,8 @@ impl ProxyHttp for Proxy {
             Answer::Withheld(_) => head.set_status(102),
             _ => {
                 context.first_byte = Some(Instant::now());
-                headers::write_response(head, context)
+                headers::write_response(head, context);
+                Ok(())
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
@@ -24,7 +24,7 @@ pub async fn json(
     status: StatusCode,
     body: Bytes,
 ) -> Result<()> {
-    let head = head(context, status, body.len())?;
+    let head = headers::response(status, head(context, body.len()));
     send(session, context, head, body).await
 }
 
@@ -35,17 +35,20 @@ pub async fn error(
     error: GatewayError,
 ) -> Result<()> {
     let body = context.caller.write_error(&error);
-    let mut head = head(context, error.status(), body.len())?;
+    let mut headers = head(context, body.len());
     if let Some(after) = error.retry_after() {
-        head.insert_header(header::RETRY_AFTER, header_value(after))?;
+        headers.insert(header::RETRY_AFTER, header_value(after));
     }
     match &error {
-        GatewayError::WrongMethod { allow, .. } => head.insert_header(header::ALLOW, *allow)?,
+        GatewayError::WrongMethod { allow, .. } => {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
         GatewayError::MissingKey | GatewayError::InvalidKey => {
-            head.insert_header(header::WWW_AUTHENTICATE, "Bearer")?;
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         _ => {}
     }
+    let head = headers::response(error.status(), headers);
     context.error = Some(error);
     send(session, context, head, body).await
 }
@@ -66,12 +69,12 @@ pub async fn break_off(session: &mut Session, context: &mut Context, error: Gate
     context.error = Some(error);
 }
 
-fn head(context: &Context, status: StatusCode, length: usize) -> Result<ResponseHeader> {
-    let mut head = ResponseHeader::build_no_case(status, Some(12))?;
-    head.insert_header(header::CONTENT_TYPE, JSON)?;
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
-    headers::write_own(&mut head, context)?;
-    Ok(head)
+fn head(context: &Context, length: usize) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers::write_own(&mut headers, context);
+    headers
 }
 
 async fn send(
