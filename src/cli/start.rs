@@ -125,18 +125,21 @@ fn greet(config: &Config, bound: &Bound, gateway: &Gateway, directory: &std::pat
         true => format!("localhost:{}", bound.proxy.port()),
         false => bound.proxy.to_string(),
     };
-    eprintln!("ai-gateway {}", env!("CARGO_PKG_VERSION"));
-    eprintln!("listening on {scheme}://{}", bound.proxy);
-    eprintln!("admin on http://{}", bound.admin);
-    eprintln!(
-        "providers: {} ({} models)",
+    let mut said = format!(
+        "ai-gateway {}\nlistening on {scheme}://{}\nadmin on http://{}\nproviders: {} ({} models)\ndata in {}\n",
+        env!("CARGO_PKG_VERSION"),
+        bound.proxy,
+        bound.admin,
         names.join(", "),
-        snapshot.router.models().len()
+        snapshot.router.models().len(),
+        directory.display(),
     );
-    eprintln!("data in {}", directory.display());
     if is_open {
-        eprintln!("open: no client key is asked for; set GATEWAY_API_KEY to ask for one");
+        said.push_str("open: no client key is asked for; set GATEWAY_API_KEY to ask for one\n");
     }
     let key = if is_open { "any" } else { "YOUR_GATEWAY_KEY" };
-    eprintln!("point a client at it: OPENAI_BASE_URL={scheme}://{host}/v1 OPENAI_API_KEY={key}");
+    // In one piece, so that whoever waits for a line finds the others as well.
+    eprint!(
+        "{said}point a client at it: OPENAI_BASE_URL={scheme}://{host}/v1 OPENAI_API_KEY={key}\n"
+    );
 }
