@@ -139,7 +139,7 @@ fn greet(config: &Config, bound: &Bound, gateway: &Gateway, directory: &std::pat
     }
     let key = if is_open { "any" } else { "YOUR_GATEWAY_KEY" };
     // In one piece, so that whoever waits for a line finds the others as well.
-    eprint!(
-        "{said}point a client at it: OPENAI_BASE_URL={scheme}://{host}/v1 OPENAI_API_KEY={key}\n"
+    eprintln!(
+        "{said}point a client at it: OPENAI_BASE_URL={scheme}://{host}/v1 OPENAI_API_KEY={key}"
     );
 }
