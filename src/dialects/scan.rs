@@ -4,6 +4,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memmem::FinderRev;
 use smallvec::SmallVec;
 use thiserror::Error;
 use wide::u8x16;
@@ -106,6 +107,27 @@ pub fn scan(body: &[u8]) -> Result<Members<'_>, ScanError> {
         }),
         Some(_) => Err(cursor.syntax("something follows the object")),
     }
+}
+
+/// The value of a member of the outermost object that stands near its end, as `usage` does in
+/// answers: found from there, so that what stands before is not looked at. `None` where the last
+/// such name is not a member of the outermost object; [`scan`] knows then.
+pub fn value_near_end<'a>(body: &'a [u8], quoted_name: &FinderRev<'_>) -> Option<&'a [u8]> {
+    let at = quoted_name.rfind(body)?;
+    let mut cursor = Cursor { body, at };
+    let member = cursor.member().ok()?;
+    cursor.skip_space();
+    match cursor.peek()? {
+        b',' => {
+            cursor.at += 1;
+            cursor.members().ok()?;
+        }
+        b'}' => cursor.at += 1,
+        _ => return None,
+    }
+    cursor.skip_space();
+    // Had it been a member of something inside, more would have to be closed.
+    cursor.peek().is_none().then(|| body.get(member.value))?
 }
 
 /// The string that `value` is, with escapes resolved; `None` where it is not a string.
@@ -375,6 +397,24 @@ mod tests {
         assert_eq!(members.value("n"), Some(&b"1.5e3"[..]));
         assert_eq!(members.value("x"), Some(&b"{}"[..]));
         assert_eq!(members.all().len(), 4);
+    }
+
+    #[test]
+    fn a_member_near_the_end_is_told_from_one_inside() {
+        let find = |body: &'static str| {
+            let finder = FinderRev::new("\"usage\"");
+            value_near_end(body.as_bytes(), &finder)
+                .map(|value| std::str::from_utf8(value).unwrap())
+        };
+        assert_eq!(find(r#"{"a":"x","usage":{"n":1}}"#), Some(r#"{"n":1}"#));
+        assert_eq!(
+            find(r#"{"usage":{"n":[1]} , "b":"}" } "#),
+            Some(r#"{"n":[1]}"#)
+        );
+        assert_eq!(find(r#"{"x":{"usage":{"n":1}}}"#), None);
+        assert_eq!(find(r#"{"x":{"usage":{"n":1}},"y":2}"#), None);
+        assert_eq!(find(r#"{"a":"\"usage\":1"}"#), None);
+        assert_eq!(find(r#"{"a":["usage"]}"#), None);
     }
 
     #[test]

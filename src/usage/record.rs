@@ -1,6 +1,11 @@
 //! The record of a finished request, and its form as a log line.
 
-use std::{fmt::Write, sync::Arc, time::SystemTime};
+use std::{
+    fmt::{Display, Write as _},
+    io::Write as _,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use serde::Serialize;
 
@@ -31,21 +36,17 @@ pub struct Attempt {
 }
 
 /// A finished request. Absent values are left out of the line.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Record<'a> {
     /// The request's id, as in `X-Request-Id`.
     pub id: &'a str,
     /// The client's address.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<std::net::IpAddr>,
     /// The name of the key that it used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<&'a str>,
     /// The key's team.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<&'a str>,
     /// The key's user.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
     /// The request's method.
     pub method: &'a str,
@@ -54,32 +55,26 @@ pub struct Record<'a> {
     /// The status that the client saw; 499 where it left.
     pub status: u16,
     /// The model that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<&'a str>,
     /// The provider that served, or that was tried last.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<&'a str>,
     /// The model's name there.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub served_model: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// What was tried, in order.
     pub attempts: &'a [Attempt],
     /// A stable word for what went wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
     /// From the request's head to the answer's end, in milliseconds.
     pub latency_ms: u64,
     /// From the request's head to the answer's first byte, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<u64>,
     /// Bytes of the request's body.
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
     /// What the provider counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
 
@@ -88,17 +83,7 @@ impl Record<'_> {
     pub fn line(&self, json: bool) -> Vec<u8> {
         let time = timestamp(SystemTime::now());
         if json {
-            let mut line = Vec::with_capacity(640);
-            let _ = std::io::Write::write_fmt(
-                &mut line,
-                format_args!("{{\"time\":\"{time}\",\"level\":\"info\",\"event\":\"request\","),
-            );
-            let brace = line.len();
-            // The record's own opening brace gives way to the fields above.
-            if serde_json::to_writer(&mut line, self).is_ok() && line.get(brace) == Some(&b'{') {
-                line.remove(brace);
-            }
-            return line;
+            return self.json_line(&time);
         }
         let mut line = format!("{time} INFO  request status={}", self.status);
         let mut field = |name: &str, value: &str| {
@@ -136,6 +121,62 @@ impl Record<'_> {
         }
         let _ = write!(line, " id={}", self.id);
         line.into_bytes()
+    }
+
+    /// Written by hand, for this is on every request's way: names are known to need no escapes, and
+    /// most values are seen to at a glance.
+    fn json_line(&self, time: &impl Display) -> Vec<u8> {
+        let mut line = Vec::with_capacity(768);
+        let _ = write!(
+            line,
+            r#"{{"time":"{time}","level":"info","event":"request""#
+        );
+        let client = self.client.map(|client| client.to_string());
+        let mut text = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                line.extend_from_slice(name.as_bytes());
+                write_text(&mut line, value);
+            }
+        };
+        text(r#","id":"#, Some(self.id));
+        text(r#","client":"#, client.as_deref());
+        text(r#","key":"#, self.key);
+        text(r#","team":"#, self.team);
+        text(r#","user":"#, self.user);
+        text(r#","method":"#, Some(self.method));
+        text(r#","path":"#, Some(self.path));
+        text(r#","model":"#, self.model);
+        text(r#","provider":"#, self.provider);
+        text(r#","served_model":"#, self.served_model);
+        text(r#","error":"#, self.error);
+        let _ = write!(
+            line,
+            r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
+            self.status, self.stream, self.latency_ms, self.bytes_in, self.bytes_out
+        );
+        if let Some(first_byte_ms) = self.first_byte_ms {
+            let _ = write!(line, r#","first_byte_ms":{first_byte_ms}"#);
+        }
+        line.extend_from_slice(br#","attempts":"#);
+        let _ = serde_json::to_writer(&mut line, self.attempts);
+        if let Some(usage) = &self.usage {
+            line.extend_from_slice(br#","usage":"#);
+            let _ = serde_json::to_writer(&mut line, usage);
+        }
+        line.push(b'}');
+        line
+    }
+}
+
+/// A JSON string. Most values hold nothing that must be escaped.
+fn write_text(line: &mut Vec<u8>, value: &str) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if value.bytes().all(is_plain) {
+        line.push(b'"');
+        line.extend_from_slice(value.as_bytes());
+        line.push(b'"');
+    } else {
+        let _ = serde_json::to_writer(line, value);
     }
 }
 

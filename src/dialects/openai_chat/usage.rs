@@ -4,16 +4,18 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{Finder, FinderRev};
 use serde::Deserialize;
 
 use crate::{
     chat::{sse::data_lines, usage::Usage},
-    dialects::scan::scan,
+    dialects::scan::{scan, value_near_end},
 };
 
 /// Most events of a stream have no usage; a search that was prepared once tells so quickly.
 static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+
+static LAST: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
 
 #[derive(Deserialize)]
 struct Counts {
@@ -38,20 +40,27 @@ struct CompletionDetails {
 pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
     WORD.find(bytes)?;
     if stream {
-        data_lines(bytes).filter_map(answer).last()
+        data_lines(bytes)
+            .filter(|data| WORD.find(data).is_some())
+            .filter_map(answer)
+            .last()
     } else {
         answer(bytes)
     }
 }
 
 fn answer(json: &[u8]) -> Option<Usage> {
-    WORD.find(json)?;
-    let answer = scan(json).ok()?;
-    let own = answer.value("usage").filter(|usage| *usage != b"null");
-    let counts: Counts = match own {
-        Some(usage) => serde_json::from_slice(usage).ok()?,
-        None => serde_json::from_slice(scan(answer.value("x_groq")?).ok()?.value("usage")?).ok()?,
+    let own = match value_near_end(json, &LAST) {
+        Some(usage) => Some(usage),
+        None => scan(json).ok()?.value("usage"),
     };
+    let usage = match own.filter(|usage| *usage != b"null") {
+        Some(usage) => usage,
+        None => scan(scan(json).ok()?.value("x_groq")?)
+            .ok()?
+            .value("usage")?,
+    };
+    let counts: Counts = serde_json::from_slice(usage).ok()?;
     let usage = Usage {
         input: counts.prompt_tokens.unwrap_or_default(),
         output: counts.completion_tokens.unwrap_or_default(),
