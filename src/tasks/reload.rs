@@ -101,9 +101,11 @@ async fn apply(gateway: &Gateway, source: &Source) {
                 .reloads
                 .with_label_values(&["applied"])
                 .inc();
+            let restart = restart.join(", ");
+            let needs = [("takes_effect_at_restart", restart.as_str())];
             event(
                 "config_reloaded",
-                &[("takes_effect_at_restart", &restart.join(", "))],
+                if restart.is_empty() { &[] } else { &needs },
             );
         }
         Err(problems) => {
