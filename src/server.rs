@@ -33,6 +33,7 @@ use crate::{
     snapshot,
     tasks::{Tasks, reload::Source},
     telemetry::{logging, metrics::Metrics},
+    upstream::discovery::Which,
 };
 
 /// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
@@ -156,7 +157,7 @@ fn look_names_up(gateway: &Gateway) {
                 // From here on SIGHUP does not end the process, though `tasks::reload` is not
                 // listening yet.
                 let _ = signal(SignalKind::hangup());
-                tokio::time::timeout(FIRST_LOOKUP, gateway.hosts.refresh()).await
+                tokio::time::timeout(FIRST_LOOKUP, gateway.hosts.refresh(Which::All)).await
             });
             runtime.shutdown_background();
         }

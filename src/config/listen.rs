@@ -34,6 +34,9 @@ pub struct Listen {
     pub body_idle_timeout_seconds: Seconds,
     /// How long a whole request body may take. Past it the request is refused with 408.
     pub body_timeout_seconds: Seconds,
+    /// How long a client may take nothing of an answer that waits for it. Past it the client counts
+    /// as gone.
+    pub write_timeout_seconds: Seconds,
     /// How long requests in flight may go on after SIGTERM or an upgrade.
     pub drain_timeout_seconds: Seconds,
 }
@@ -51,6 +54,7 @@ impl Default for Listen {
             head_timeout_seconds: Seconds(75.0),
             body_idle_timeout_seconds: Seconds(30.0),
             body_timeout_seconds: Seconds(300.0),
+            write_timeout_seconds: Seconds(120.0),
             drain_timeout_seconds: Seconds(300.0),
         }
     }

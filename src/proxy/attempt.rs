@@ -89,6 +89,16 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
     if let Some(candidate) = context.plan.current() {
         context.wait_until(now + candidate.provider.timeouts.idle);
     }
+    let is_websocket = matches!(
+        context.endpoint.map(|endpoint| endpoint.kind),
+        Some(Kind::WebSocket(_))
+    );
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !is_websocket {
+        let error = Error::new_up(ErrorType::InvalidHTTPHeader);
+        let said = explain(context, Outcome::Garbage, &error);
+        let another = fail(context, Outcome::Garbage, None, said);
+        return Err(verdict(error, another));
+    }
     if !head.status.is_client_error() && !head.status.is_server_error() {
         context.answer = passing(head);
         if matches!(head.status, StatusCode::SWITCHING_PROTOCOLS) {

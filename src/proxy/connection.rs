@@ -120,6 +120,8 @@ struct Guarded {
     watchdog: Arc<Watchdog>,
     digest: Arc<ProxyDigest>,
     timer: Option<Timer>,
+    /// Since when the client has taken nothing.
+    blocked_since: Option<Instant>,
 }
 
 impl Guarded {
@@ -132,7 +134,21 @@ impl Guarded {
             watchdog,
             digest: Arc::new(digest),
             timer: None,
+            blocked_since: None,
         }
+    }
+
+    /// Notes whether a write has to wait for the client, which is not the provider's time.
+    fn note<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        match (&written, self.blocked_since) {
+            (Poll::Pending, None) => self.blocked_since = Some(Instant::now()),
+            (Poll::Ready(_), Some(since)) => {
+                self.watchdog.postpone(since.elapsed());
+                self.blocked_since = None;
+            }
+            _ => {}
+        }
+        written
     }
 
     /// Ready once the deadline has passed; else the task is woken when it does. A deadline that
@@ -200,7 +216,8 @@ impl AsyncWrite for Guarded {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -208,7 +225,8 @@ impl AsyncWrite for Guarded {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -216,7 +234,8 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        self.note(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -21,7 +21,7 @@ use crate::{
 /// A request, from its head to its log line.
 pub struct Context {
     /// The state of the process; counts the request as open while it lives.
-    pub open: OpenRequest,
+    pub open: Arc<OpenRequest>,
     /// What its answer and its log line are found by.
     pub id: RequestId,
     /// The rules that it is served by.
@@ -115,7 +115,7 @@ impl Context {
         Context {
             id: gateway.new_id(),
             snapshot: gateway.hold_snapshot(),
-            open: OpenRequest::new(gateway.clone()),
+            open: Arc::new(OpenRequest::new(gateway.clone())),
             started: Instant::now(),
             role: Role::Direct,
             endpoint: None,

@@ -7,7 +7,7 @@
 //! there, and wakes the child when its deadline has passed. Pingora's own `pipe_subrequest` does
 //! neither of the latter two.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Version, header};
@@ -49,6 +49,8 @@ pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), Gat
     parent.role = Role::Parent;
     parent.id = context.id;
     parent.caller = context.caller;
+    // One request, counted once.
+    parent.open = context.open.clone();
     let mut child = std::mem::replace(context, parent);
     child.role = Role::Child;
     child.watchdog = Some(watchdog.clone());
@@ -108,8 +110,12 @@ async fn carry(
                 if tasks.is_empty() {
                     continue;
                 }
+                let began = Instant::now();
                 match session.write_response_tasks(tasks).await {
-                    Ok(done) => is_done |= done,
+                    Ok(done) => {
+                        is_done |= done;
+                        watchdog.postpone(began.elapsed());
+                    }
                     Err(_) => return Err(GatewayError::ClientGone),
                 }
             }

@@ -102,17 +102,15 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
     }
     let path = match endpoint.kind {
         Kind::Provider(suffix) => path(&provider.path_prefix, suffix, head.uri.query(), None),
-        Kind::WebSocket(suffix) => {
-            strip_protocol_key(head)?;
-            path(
-                &provider.path_prefix,
-                suffix,
-                head.uri.query(),
-                Some(&candidate.model),
-            )
-        }
+        Kind::WebSocket(suffix) => path(
+            &provider.path_prefix,
+            suffix,
+            head.uri.query(),
+            Some(&candidate.model),
+        ),
         _ => return Ok(()),
     };
+    strip_protocol_key(head)?;
     head.set_raw_path(path.as_bytes())?;
     head.insert_header(header::HOST, provider.host_header.clone())?;
     for (name, value) in &provider.headers {
@@ -164,12 +162,17 @@ fn path(prefix: &str, suffix: &str, query: Option<&str>, model: Option<&str>) ->
 
 /// Takes the client's key out of the subprotocols of a WebSocket.
 fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
-    let Some(offered) = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+    if !head.headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
         return Ok(());
-    };
-    let offered = offered.to_str().unwrap_or_default().to_owned();
+    }
+    let lines = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let offered: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.to_str().ok().map(str::to_owned))
+        .collect();
     let kept: Vec<&str> = offered
-        .split(',')
+        .iter()
+        .flat_map(|line| line.split(','))
         .map(str::trim)
         .filter(|protocol| !protocol.starts_with(WEBSOCKET_KEY_PROTOCOL))
         .collect();

@@ -86,6 +86,9 @@ impl Proxy {
         let hint = settle::header_text(head, "x-gateway-provider");
         match endpoint.kind {
             Kind::Provider(_) => {}
+            Kind::WebSocket(_) if !session.is_upgrade_req() || session.is_http2() => {
+                return Err(settle::no_websocket());
+            }
             Kind::WebSocket(_) => {
                 let query = head.uri.query().unwrap_or_default();
                 context.request.model = auth::query_value(query, "model");
@@ -129,6 +132,13 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Providers' `100 Continue` and the withheld heads of errors are not for clients.
         session.set_ignore_info_resp(true);
+        let patience = context
+            .snapshot
+            .config
+            .listen
+            .write_timeout_seconds
+            .duration();
+        session.set_write_timeout(Some(patience));
         if let Some(inherited) = delegate::inherited(session) {
             **context = inherited;
             return Ok(());
@@ -232,7 +242,7 @@ impl ProxyHttp for Proxy {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         context: &mut Box<Context>,
     ) -> Result<()> {
@@ -243,6 +253,10 @@ impl ProxyHttp for Proxy {
             _ => {
                 context.first_byte = Some(Instant::now());
                 headers::write_response(head, context);
+                if session.req_header().version == http::Version::HTTP_10 {
+                    // It knows no chunks; the answer ends with the connection.
+                    head.remove_header(&http::header::TRANSFER_ENCODING);
+                }
                 Ok(())
             }
         }

@@ -19,6 +19,9 @@ use crate::{
     usage::record::Record,
 };
 
+/// Names become labels, header values and parts of log lines: a longer one is no name.
+const MAX_NAME_BYTES: usize = 256;
+
 /// Finds the candidates for a request whose body has been read.
 ///
 /// # Errors
@@ -27,7 +30,13 @@ pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), Gate
     let request = &context.request;
     let provider = request.provider.as_deref().or(hint);
     let model = request.model.as_deref();
-    let asked = model.or(context.snapshot.router.default_model.as_deref());
+    for (name, field) in [(model, "model"), (provider, "provider")] {
+        if name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            let message = format!("The field `{field}` is longer than {MAX_NAME_BYTES} bytes.");
+            return Err(GatewayError::invalid(message, Some(field)));
+        }
+    }
+    let asked = context.snapshot.router.asked(model, provider);
     let allowed = &context.identity.models;
     if let (Some(asked), false) = (asked, allowed.is_empty())
         && !allowed.iter().any(|glob| pattern::matches(glob, asked))
@@ -187,6 +196,11 @@ pub(super) fn wrong_method(head: &RequestHeader, allow: &'static str) -> Gateway
         path: shown(head.uri.path()),
         allow,
     }
+}
+
+pub(super) fn no_websocket() -> GatewayError {
+    let message = "This route is a WebSocket: send GET over HTTP/1.1 with `Upgrade: websocket`.";
+    GatewayError::invalid(message, None)
 }
 
 pub(super) fn unknown_route(head: &RequestHeader) -> GatewayError {

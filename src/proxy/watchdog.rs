@@ -47,6 +47,14 @@ impl Watchdog {
         }
     }
 
+    /// Moves the deadline on by the time in which nobody could look at it: while the client took no
+    /// more, the provider was not waited for.
+    pub fn postpone(&self, by: Duration) {
+        if let Some(due) = self.due() {
+            self.arm(due + by);
+        }
+    }
+
     /// Takes the deadline away.
     pub fn disarm(&self) {
         self.due_micros.store(OFF, Ordering::Relaxed);

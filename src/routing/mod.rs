@@ -62,11 +62,11 @@ impl Router {
         if let Some(provider) = provider {
             return self.at_provider(provider, model);
         }
-        let (asked, source) = match (model, &self.default_model) {
-            (Some(model), _) => (model, ModelSource::Custom),
-            (None, Some(default)) => (default.as_ref(), ModelSource::Default),
-            (None, None) => return Err(GatewayError::NoModel),
+        let source = match model {
+            Some(_) => ModelSource::Custom,
+            None => ModelSource::Default,
         };
+        let asked = self.asked(model, None).ok_or(GatewayError::NoModel)?;
         let name = self.aliases.get(asked).map_or(asked, AsRef::as_ref);
         let candidates = self.candidates(name)?;
         if candidates.is_empty() {
@@ -76,6 +76,14 @@ impl Router {
             });
         }
         Ok(Plan::new(candidates, source))
+    }
+
+    /// The name that a request goes by: its own, or the default of the provider that it names, or
+    /// the gateway's.
+    pub fn asked<'a>(&'a self, model: Option<&'a str>, provider: Option<&str>) -> Option<&'a str> {
+        let member = provider.and_then(|provider| self.members.get(provider));
+        let default = || member.and_then(|member| member.default_model.as_deref());
+        model.or_else(default).or(self.default_model.as_deref())
     }
 
     fn candidates(&self, name: &str) -> Result<Candidates, GatewayError> {
@@ -155,12 +163,12 @@ impl Router {
                 }
             });
         };
-        let (model, source) = match (model, &member.default_model, &self.default_model) {
-            (Some(model), ..) => (model, ModelSource::Custom),
-            (None, Some(default), _) => (default.as_str(), ModelSource::Default),
-            (None, None, Some(default)) => (default.as_ref(), ModelSource::Default),
-            (None, None, None) => return Err(GatewayError::NoModel),
+        let source = match model {
+            Some(_) => ModelSource::Custom,
+            None => ModelSource::Default,
         };
+        let asked = self.asked(model, Some(name));
+        let model = asked.ok_or(GatewayError::NoModel)?;
         let own_name = model
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix(['/', ':']))

@@ -18,6 +18,7 @@ use crate::{
     secret::Secret,
     snapshot,
     telemetry::logging::{event, write_event},
+    upstream::discovery::Which,
     yaml::Problem,
 };
 
@@ -130,10 +131,12 @@ async fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>,
         log::warn!("{warning}");
     }
     let restart = needs_restart(&gateway.snapshot().config, &loaded.config);
-    let snapshot = snapshot::build(loaded.config, &gateway.hosts)?;
-    if gateway.hosts.any_unknown() {
-        gateway.hosts.refresh().await;
+    let built = snapshot::build(loaded.config, &gateway.hosts);
+    if built.is_err() {
+        gateway.hosts.forget_unused();
     }
+    let snapshot = built?;
+    gateway.hosts.refresh(Which::Unknown).await;
     gateway.replace(snapshot);
     Ok(restart)
 }

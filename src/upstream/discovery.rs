@@ -42,6 +42,15 @@ pub struct Hosts {
     hosts: RwLock<ByName>,
 }
 
+/// Which names to look up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All that are known.
+    All,
+    /// Those without an address.
+    Unknown,
+}
+
 /// By name and port.
 type ByName = HashMap<(Box<str>, u16), Arc<Host>>;
 
@@ -62,9 +71,11 @@ impl Hosts {
             .retain(|_, host| Arc::strong_count(host) > 1);
     }
 
-    /// Looks all of them up, side by side. Gives back how many failed.
-    pub async fn refresh(&self) -> usize {
-        let hosts: Vec<_> = self.hosts.read().values().cloned().collect();
+    /// Looks them up, side by side: all, or those alone that have no address. Gives back how many
+    /// failed.
+    pub async fn refresh(&self, which: Which) -> usize {
+        let is_due = |host: &&Arc<Host>| which == Which::All || !host.is_known();
+        let hosts: Vec<_> = self.hosts.read().values().filter(is_due).cloned().collect();
         let results = futures::future::join_all(hosts.iter().map(|host| host.refresh())).await;
         results.into_iter().filter(|known| !known).count()
     }
@@ -165,7 +176,7 @@ mod tests {
         let host = hosts.get("127.0.0.1", 81);
         let unknown = hosts.get("no-such-name.invalid", 80);
         assert_eq!(host.next_address(), Some("127.0.0.1:81".parse().unwrap()));
-        assert_eq!(hosts.refresh().await, 1);
+        assert_eq!(hosts.refresh(Which::All).await, 1);
         assert_eq!(unknown.next_address(), None);
         assert!(hosts.any_unknown());
     }

@@ -21,6 +21,7 @@ mod bodies;
 mod body_limits;
 mod broken_answers;
 mod disconnects;
+mod edges;
 mod faults;
 mod headers;
 mod lifecycle;

@@ -30,6 +30,7 @@ impl Check<'_> {
             listen.body_idle_timeout_seconds,
         );
         self.not_zero("listen.body_timeout_seconds", listen.body_timeout_seconds);
+        self.not_zero("listen.write_timeout_seconds", listen.write_timeout_seconds);
         if let Some(tls) = &listen.tls {
             self.readable("listen.tls.certificate", &tls.certificate);
             self.readable("listen.tls.key", &tls.key);
