@@ -302,38 +302,67 @@ impl<'a> Cursor<'a> {
 
     /// A string, from its opening quote to behind its closing one.
     fn skip_string(&mut self) -> Result<(), ScanError> {
-        self.at += 1;
-        loop {
-            let rest = self.body.get(self.at..).unwrap_or_default();
-            let Some(found) = next_in_string(rest) else {
+        let start = self.at + 1;
+        match string_end(self.body.get(start..).unwrap_or_default()) {
+            StringEnd::Quote(at) => {
+                self.at = start + at + 1;
+                Ok(())
+            }
+            StringEnd::Control(at) => {
+                self.at = start + at;
+                Err(self.syntax("a control character inside a string"))
+            }
+            StringEnd::Missing => {
                 self.at = self.body.len();
-                return Err(self.syntax("it ends inside a string"));
-            };
-            self.at += found;
-            match rest.get(found) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                // A backslash and whatever it escapes.
-                Some(b'\\') => self.at += 2,
-                _ => return Err(self.syntax("a control character inside a string")),
+                Err(self.syntax("it ends inside a string"))
             }
         }
     }
 }
 
-/// Where the next byte stands that matters inside a string: a quote, a backslash, a control
-/// character.
-fn next_in_string(text: &[u8]) -> Option<usize> {
-    find(
-        text,
-        |block| {
-            let quote = block.simd_eq(u8x16::splat(b'"'));
-            quote | block.simd_eq(u8x16::splat(b'\\')) | controls(block)
-        },
-        |byte| byte == b'"' || byte == b'\\' || byte < 0x20,
-    )
+/// How a string ends, and where.
+enum StringEnd {
+    Quote(usize),
+    Control(usize),
+    Missing,
+}
+
+/// Finds the end of a string; `text` begins behind its opening quote. Escapes are stepped over
+/// within a block, for prose has one in every line.
+fn string_end(text: &[u8]) -> StringEnd {
+    let (blocks, rest) = text.as_chunks::<16>();
+    // Whether the next block begins with the second half of an escape.
+    let mut escaped = 0_u32;
+    for (number, block) in blocks.iter().enumerate() {
+        let block = u8x16::from(*block);
+        let quotes = block.simd_eq(u8x16::splat(b'"')).to_bitmask();
+        let slashes = block.simd_eq(u8x16::splat(b'\\')).to_bitmask();
+        let mut found = (quotes | slashes | controls(block).to_bitmask()) & !escaped;
+        escaped = 0;
+        while found != 0 {
+            let first = found & found.wrapping_neg();
+            if slashes & first == 0 {
+                let at = number * 16 + found.trailing_zeros() as usize;
+                return match quotes & first {
+                    0 => StringEnd::Control(at),
+                    _ => StringEnd::Quote(at),
+                };
+            }
+            found &= !(first | first << 1);
+            escaped = first >> 15;
+        }
+    }
+    let base = blocks.len() * 16;
+    let mut bytes = rest.iter().enumerate().skip(escaped as usize);
+    while let Some((at, &byte)) = bytes.next() {
+        match byte {
+            b'"' => return StringEnd::Quote(base + at),
+            b'\\' => drop(bytes.next()),
+            0..0x20 => return StringEnd::Control(base + at),
+            _ => {}
+        }
+    }
+    StringEnd::Missing
 }
 
 /// Where the next byte stands that matters between nested values: a quote, a bracket, a control
@@ -468,6 +497,16 @@ mod tests {
                 prop_assert_eq!(&read, &value[member.name.as_ref()]);
             }
             prop_assert_eq!(as_text(members.value("model").unwrap()).unwrap(), text);
+        }
+
+        #[test]
+        fn strings_end_where_serde_json_ends_them(parts in prop::collection::vec(prop::sample::select(vec!["a", "\\\\", "\\\"", "\\n", "é", "0123456789abcdef", " "]), 0..60)) {
+            let text = parts.concat();
+            let body = format!("{{\"k\":\"{text}\",\"end\":1}}");
+            let members = scan(body.as_bytes()).unwrap();
+            prop_assert_eq!(members.value("end"), Some(&b"1"[..]));
+            let quoted = format!("\"{text}\"");
+            prop_assert_eq!(members.value("k").unwrap(), quoted.as_bytes());
         }
 
         #[test]
