@@ -59,7 +59,7 @@ pub struct Start {
     /// Called once both ports are bound, with their addresses.
     pub on_bound: OnBound,
     /// Called last, when every request is over.
-    pub at_exit: Box<dyn Fn() + Send + Sync>,
+    pub at_exit: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// What to do once both ports are bound.
@@ -137,10 +137,11 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         gateway,
         source: start.source,
         demo: Mutex::new(start.demo),
-        at_exit: start.at_exit,
+        at_exit: start.at_exit.clone(),
     };
     server.add_service(background_service("tasks", tasks));
     server.run(RunArgs::default());
+    (start.at_exit)();
     logging::flush();
     Ok(())
 }

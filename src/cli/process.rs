@@ -48,7 +48,7 @@ impl Files {
     pub fn running(&self) -> Option<Pid> {
         let pid = fs::read_to_string(&self.pid).ok()?;
         let pid = Pid::from_raw(pid.trim().parse().ok()?)?;
-        test_kill_process(pid).is_ok().then_some(pid)
+        (test_kill_process(pid).is_ok() && is_gateway(pid)).then_some(pid)
     }
 
     /// Names this process there.
@@ -121,6 +121,17 @@ pub fn data_directory(config: &Config, environment: &Environment) -> PathBuf {
             Some(home) => Path::new(home).join(".ai-gateway"),
             None => PathBuf::from(".ai-gateway"),
         })
+}
+
+/// Whether that process was started as a gateway: after a crash its number may have gone to
+/// another program, which must not be told to stop. Where that cannot be seen, it is believed.
+fn is_gateway(pid: Pid) -> bool {
+    match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line
+            .split(|&byte| byte == 0)
+            .any(|argument| argument == b"start"),
+        Err(_) => true,
+    }
 }
 
 /// Sends a signal.

@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -105,7 +106,7 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
             }
             greet(&config, bound, gateway, &directory);
         }),
-        at_exit: Box::new(move || at_exit.release()),
+        at_exit: Arc::new(move || at_exit.release()),
     })
 }
 

@@ -23,7 +23,7 @@ pub struct Tasks {
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
-    pub at_exit: Box<dyn Fn() + Send + Sync>,
+    pub at_exit: Arc<dyn Fn() + Send + Sync>,
 }
 
 #[async_trait]
