@@ -63,7 +63,7 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
         false => None,
     };
     let environment = Environment::of_process();
-    let source = Source {
+    let mut source = Source {
         file: arguments.config.clone(),
         environment: environment.clone(),
         flags: Flags {
@@ -76,7 +76,9 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
         demo_port: demo
             .as_ref()
             .and_then(|socket| Some(socket.local_addr().ok()?.port())),
+        seen: None,
     };
+    source.seen = source.stamp();
     let loaded = source
         .load()
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;

@@ -2,12 +2,7 @@
 //! first and applied whole or not at all. The file is looked at once a second rather than
 //! watched: that sees an editor's rename, a ConfigMap's symbolic link and a mounted file alike.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use log::Level;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +30,12 @@ pub struct Source {
     pub flags: Flags,
     /// The port of the built-in provider, where it is asked for.
     pub demo_port: Option<u16>,
+    /// The file's state before it was first read, so that no change after that goes unseen.
+    pub seen: Option<Stamp>,
 }
+
+/// What tells one state of a file from another.
+pub type Stamp = (i64, i64, u64, u64);
 
 impl Source {
     /// Reads everything and checks it.
@@ -50,10 +50,13 @@ impl Source {
         Ok(loaded)
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        self.file
-            .clone()
-            .or_else(|| self.environment.get("GATEWAY_CONFIG").map(PathBuf::from))
+    /// The file's state now; `None` where there is no file.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let named = || self.environment.get("GATEWAY_CONFIG").map(PathBuf::from);
+        let path = self.file.clone().or_else(named)?;
+        let metadata = fs::metadata(path).ok()?;
+        let (time, part) = (metadata.mtime(), metadata.mtime_nsec());
+        Some((time, part, metadata.len(), metadata.ino()))
     }
 }
 
@@ -76,20 +79,19 @@ pub(super) async fn watch(gateway: &Gateway, source: &Source) {
         log::error!("cannot listen for SIGHUP; the configuration is reloaded on file changes only");
         return std::future::pending().await;
     };
-    let path = source.path();
-    let mut seen = path.as_deref().and_then(stamp);
+    let mut seen = source.seen;
     loop {
         tokio::select! {
             _ = hang_up.recv() => {}
             () = tokio::time::sleep(LOOK) => {
-                let now = path.as_deref().and_then(stamp);
+                let now = source.stamp();
                 // A file that is gone is being replaced; its successor will be seen.
                 if now.is_none() || now == seen {
                     continue;
                 }
             }
         }
-        seen = path.as_deref().and_then(stamp);
+        seen = source.stamp();
         apply(gateway, source).await;
     }
 }
@@ -162,15 +164,4 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, is_changed)| is_changed.then_some(name))
     .collect()
-}
-
-/// What tells one state of a file from another.
-fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.len(),
-        metadata.ino(),
-    ))
 }
