@@ -84,8 +84,7 @@ impl<'a> Members<'a> {
 /// unique; that strings are well formed and brackets match down to [`MAX_DEPTH`]. What stands
 /// between the brackets of nested values is left to the provider, whose business it is.
 pub fn scan(body: &[u8]) -> Result<Members<'_>, ScanError> {
-    if let Err(error) = simdutf8::basic::from_utf8(body) {
-        let _ = error;
+    if simdutf8::basic::from_utf8(body).is_err() {
         let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
         return Err(ScanError::NotUtf8(valid));
     }
@@ -368,44 +367,30 @@ fn string_end(text: &[u8]) -> StringEnd {
 /// Where the next byte stands that matters between nested values: a quote, a bracket, a control
 /// character that is no white space.
 fn next_structural(text: &[u8]) -> Option<usize> {
-    find(
-        text,
-        |block| {
-            // Square and curly brackets differ in this bit alone.
-            let folded = block | u8x16::splat(0x20);
-            let brackets = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
-            let breaks = block.simd_eq(u8x16::splat(b'\n'))
-                | block.simd_eq(u8x16::splat(b'\r'))
-                | block.simd_eq(u8x16::splat(b'\t'));
-            brackets | block.simd_eq(u8x16::splat(b'"')) | (controls(block) & !breaks)
-        },
-        |byte| {
-            matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
-                || (byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
-        },
-    )
+    let (blocks, rest) = text.as_chunks::<16>();
+    for (number, block) in blocks.iter().enumerate() {
+        let block = u8x16::from(*block);
+        // Square and curly brackets differ in this bit alone.
+        let folded = block | u8x16::splat(0x20);
+        let brackets = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
+        let breaks = block.simd_eq(u8x16::splat(b'\n'))
+            | block.simd_eq(u8x16::splat(b'\r'))
+            | block.simd_eq(u8x16::splat(b'\t'));
+        let quotes = block.simd_eq(u8x16::splat(b'"'));
+        let found = (brackets | quotes | (controls(block) & !breaks)).to_bitmask();
+        if found != 0 {
+            return Some(number * 16 + found.trailing_zeros() as usize);
+        }
+    }
+    let is_structural = |&byte: &u8| {
+        matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+            || (byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
+    };
+    Some(blocks.len() * 16 + rest.iter().position(is_structural)?)
 }
 
 fn controls(block: u8x16) -> u8x16 {
     block.min(u8x16::splat(0x1f)).simd_eq(block)
-}
-
-/// The first byte for which `is_wanted` holds; `wanted` says the same of sixteen at once.
-#[inline(always)]
-fn find(
-    text: &[u8],
-    wanted: impl Fn(u8x16) -> u8x16,
-    is_wanted: impl Fn(u8) -> bool,
-) -> Option<usize> {
-    let (blocks, rest) = text.as_chunks::<16>();
-    for (number, block) in blocks.iter().enumerate() {
-        let mask = wanted(u8x16::from(*block)).to_bitmask();
-        if mask != 0 {
-            return Some(number * 16 + mask.trailing_zeros() as usize);
-        }
-    }
-    let at = rest.iter().position(|&byte| is_wanted(byte))?;
-    Some(blocks.len() * 16 + at)
 }
 
 #[cfg(test)]

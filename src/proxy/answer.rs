@@ -29,6 +29,14 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What has been read of an answer that is withheld.
+    pub fn withheld(&mut self) -> Option<Bytes> {
+        match self {
+            Answer::Withheld(body) => Some(body.split().freeze()),
+            _ => None,
+        }
+    }
+
     /// Takes the next piece of the body and leaves in its place what the client gets now.
     /// Gives back the usage, once it is known.
     pub fn pass(

@@ -4,14 +4,13 @@
 
 use std::{io, time::Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{StatusCode, header};
 use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::peer::HttpPeer};
 
 use super::{
     answer::Answer,
     context::{Context, OpenAttempt},
-    endpoints::Kind,
 };
 use crate::{
     chat::sse::Frames,
@@ -27,10 +26,6 @@ const MAX_STALE: u8 = 3;
 
 /// Begins an attempt at the current candidate, or at the first behind it that has an address.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-    let is_websocket = matches!(
-        context.endpoint.map(|endpoint| endpoint.kind),
-        Some(Kind::WebSocket(_))
-    );
     loop {
         let Some(candidate) = context.plan.current() else {
             return Err(stop("no candidate"));
@@ -50,7 +45,7 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
                 stale: 0,
             });
         }
-        if let Some(peer) = provider.peer(is_websocket) {
+        if let Some(peer) = provider.peer(context.is_websocket()) {
             return Ok(peer);
         }
         let message = format!(
@@ -89,11 +84,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
     if let Some(candidate) = context.plan.current() {
         context.wait_until(now + candidate.provider.timeouts.idle);
     }
-    let is_websocket = matches!(
-        context.endpoint.map(|endpoint| endpoint.kind),
-        Some(Kind::WebSocket(_))
-    );
-    if head.status == StatusCode::SWITCHING_PROTOCOLS && !is_websocket {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !context.is_websocket() {
         let error = Error::new_up(ErrorType::InvalidHTTPHeader);
         let said = explain(context, Outcome::Garbage, &error);
         let another = fail(context, Outcome::Garbage, None, said);
@@ -173,9 +164,8 @@ pub fn judge_failure(
         context.error = Some(GatewayError::ClientGone);
         return verdict(error, false);
     }
-    if let Answer::Withheld(body) = &mut context.answer {
+    if let Some(body) = context.answer.withheld() {
         // Its status is known, and part of what it had to say.
-        let body = body.split().freeze();
         return judge_error_body(context, &body);
     }
     let has_head = attempt.head.is_some();
@@ -370,12 +360,4 @@ fn stop(what: &'static str) -> Box<Error> {
 fn verdict(mut error: Box<Error>, another: bool) -> Box<Error> {
     error.set_retry(another);
     error
-}
-
-/// The whole body of a withheld answer, once it has ended.
-pub fn withheld_body(answer: &mut Answer) -> Option<Bytes> {
-    match answer {
-        Answer::Withheld(body) => Some(body.split().freeze()),
-        _ => None,
-    }
 }

@@ -7,7 +7,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{answer::Answer, endpoints::Endpoint, watchdog::Watchdog};
+use super::{
+    answer::Answer,
+    endpoints::{Endpoint, Kind},
+    watchdog::Watchdog,
+};
 use crate::{
     chat::usage::Usage,
     dialects::{Dialect, Inspection, openai_chat},
@@ -140,6 +144,12 @@ impl Context {
     /// The state of the process.
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.open.0
+    }
+
+    /// Whether a WebSocket is asked for.
+    pub fn is_websocket(&self) -> bool {
+        let kind = self.endpoint.map(|endpoint| endpoint.kind);
+        matches!(kind, Some(Kind::WebSocket(_)))
     }
 
     /// Sets the clock on the provider, never past the attempt's own deadline.

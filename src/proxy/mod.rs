@@ -278,14 +278,10 @@ impl ProxyHttp for Proxy {
             }
         }
         context.bytes_out += body.as_ref().map_or(0, Bytes::len);
-        match attempt::withheld_body(&mut context.answer) {
-            Some(said) if is_end => Err(attempt::judge_error_body(context, &said)),
-            Some(said) => {
-                context.answer = Answer::Withheld(said.into());
-                Ok(None)
-            }
-            None => Ok(None),
+        if is_end && let Some(said) = context.answer.withheld() {
+            return Err(attempt::judge_error_body(context, &said));
         }
+        Ok(None)
     }
 
     fn fail_to_connect(

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use http::Method;
 use pingora::{Error, http::RequestHeader};
 use pingora_proxy::Session;
 
@@ -205,7 +204,7 @@ pub(super) fn no_websocket() -> GatewayError {
 
 pub(super) fn unknown_route(head: &RequestHeader) -> GatewayError {
     GatewayError::UnknownRoute {
-        method: shown(method(&head.method)),
+        method: shown(head.method.as_str()),
         path: shown(head.uri.path()),
     }
 }
@@ -213,10 +212,6 @@ pub(super) fn unknown_route(head: &RequestHeader) -> GatewayError {
 /// A header's text; `None` where it is absent or not text.
 pub(super) fn header_text(head: &RequestHeader, name: &str) -> Option<String> {
     head.headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-fn method(method: &Method) -> &str {
-    method.as_str()
 }
 
 /// What a client sent, cut to a length that fits an error message.
