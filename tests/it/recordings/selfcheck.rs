@@ -132,11 +132,16 @@ fn is_sound(face: Face, stream: &[u8]) -> bool {
 
 /// Events that add nothing.
 fn is_nothing(event: &str) -> bool {
-    const NOTHING: [&str; 4] = [
+    const NOTHING: [&str; 9] = [
         "event: ping",
         r#""partial_json":"""#,
+        r#""type":"text_delta","text":""}"#,
+        r#""type":"thinking_delta","thinking":""}"#,
         r#""stringValue":"""#,
         r#""functionCall":{}"#,
+        r#""functionCall":{"willContinue":true}"#,
+        r#""delta":{"content":""},"finish_reason":null"#,
+        r#""delta":{},"finish_reason":null"#,
     ];
     NOTHING.iter().any(|nothing| event.contains(nothing))
 }
