@@ -52,7 +52,7 @@ fn translated(body: &[u8], from: &str, to: &str) -> Vec<u8> {
         .ok()
         .and_then(|value| dialect(from).read_request(value, &Route::default()).ok())
         .unwrap_or_default();
-    translate::request(&asked, dialect(from), dialect(to), &target)
+    translate::request(asked.request, dialect(from), dialect(to), &target)
         .map(|translated| translated.written.body)
         .unwrap_or_default()
 }

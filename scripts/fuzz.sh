@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs each fuzz target for SECONDS (30 unless given) on the stable toolchain, without a sanitizer.
+# What it finds worth keeping goes to fuzz/corpus; fuzz/seeds is where it begins.
 # Usage: scripts/fuzz.sh [SECONDS] [TARGET…]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,5 +23,9 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 for target in "${targets[@]}"; do
   echo "fuzz: $target for $seconds s"
-  cargo fuzz run "$target" -s none -- -max_total_time="$seconds" -max_len=65536 -timeout=10
+  corpus="fuzz/corpus/$target"
+  mkdir -p "$corpus"
+  seeds="fuzz/seeds/$target"
+  [ -d "$seeds" ] || seeds=
+  cargo fuzz run "$target" -s none "$corpus" $seeds -- -max_total_time="$seconds" -max_len=65536 -timeout=10
 done

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use super::extra::Extra;
 use crate::error::GatewayError;
 
-/// The members of an object that have not been taken yet.
+/// The members of an object that have not been taken yet, in their order. A list and no map: an object
+/// of an API has few members, and a look at each is cheaper than a hash.
 #[derive(Debug, Default)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields(Vec<(String, Value)>);
 
 impl Fields {
     /// The members of `value`.
@@ -20,7 +21,7 @@ impl Fields {
     /// `InvalidBody` where it is no object; `what` names it in the message.
     pub fn of(value: Value, what: &'static str) -> Result<Self, GatewayError> {
         match value {
-            Value::Object(map) => Ok(Fields(map)),
+            Value::Object(map) => Ok(Fields(map.into_iter().collect())),
             _ => Err(wrong_type(what, "an object")),
         }
     }
@@ -28,35 +29,46 @@ impl Fields {
     /// The members of `value`; none where it is no object.
     pub fn lenient(value: Value) -> Self {
         match value {
-            Value::Object(map) => Fields(map),
+            Value::Object(map) => Fields(map.into_iter().collect()),
             _ => Fields::default(),
         }
     }
 
     /// Takes whatever `name` is. `null` is absent.
     pub fn take(&mut self, name: &str) -> Option<Value> {
-        match self.0.get(name)? {
-            Value::Null => {
-                self.0.shift_remove(name);
-                None
-            }
-            _ => self.0.shift_remove(name),
-        }
+        let at = self.position(name)?;
+        Some(self.0.remove(at).1).filter(|value| !value.is_null())
     }
 
     /// Looks at `name` and leaves it.
     pub fn peek(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.get(name).filter(|value| !value.is_null())
     }
 
     /// Whether `name` is there, even as `null`.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.position(name).is_some()
     }
 
     /// Puts a member back.
     pub fn put(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
+        self.insert(name.to_owned(), value);
+    }
+
+    fn insert(&mut self, name: String, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, place)) => *place = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|(known, _)| known == name)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let member = self.0.iter().find(|(known, _)| known == name);
+        member.map(|(_, value)| value)
     }
 
     /// Takes a string. # Errors: `InvalidBody` where it is something else.
@@ -114,7 +126,7 @@ impl Fields {
     pub fn object(&mut self, name: &'static str) -> Result<Option<Fields>, GatewayError> {
         match self.take(name) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Fields(map))),
+            Some(Value::Object(map)) => Ok(Some(Fields(map.into_iter().collect()))),
             Some(_) => Err(wrong_type(name, "an object")),
         }
     }
@@ -129,8 +141,9 @@ impl Fields {
 
     /// Takes a whole number that is not negative; anything else stays.
     pub fn lenient_count(&mut self, name: &str) -> Option<u64> {
-        let count = as_count(self.0.get(name)?)?;
-        self.0.shift_remove(name);
+        let at = self.position(name)?;
+        let count = as_count(self.get(name)?)?;
+        self.0.remove(at);
         Some(count)
     }
 
@@ -150,23 +163,17 @@ impl Fields {
     /// Takes an object; anything else stays.
     pub fn lenient_object(&mut self, name: &str) -> Option<Fields> {
         match self.take_if(name, Value::is_object)? {
-            Value::Object(map) => Some(Fields(map)),
+            Value::Object(map) => Some(Fields(map.into_iter().collect())),
             _ => None,
         }
     }
 
     fn take_if(&mut self, name: &str, wanted: fn(&Value) -> bool) -> Option<Value> {
-        if self.0.get(name).is_some_and(wanted) {
-            return self.0.shift_remove(name);
-        }
+        let value = self.get(name)?;
         // `null` says nothing that absence does not.
-        self.take_null(name);
-        None
-    }
-
-    fn take_null(&mut self, name: &str) {
-        if self.0.get(name).is_some_and(Value::is_null) {
-            self.0.shift_remove(name);
+        match wanted(value) || value.is_null() {
+            true => self.take(name),
+            false => None,
         }
     }
 
@@ -179,18 +186,21 @@ impl Fields {
     /// out again. So a nested member survives, and can be named where it is lost.
     pub fn absorb(&mut self, prefix: &str, inner: Fields) {
         for (name, value) in inner.0 {
-            self.0.insert(format!("{prefix}.{name}"), value);
+            self.insert(format!("{prefix}.{name}"), value);
         }
     }
 
     /// What nobody took, as `dialect`'s own.
     pub fn rest(self, dialect: &'static str) -> Extra {
-        Extra::new(dialect, self.0)
+        match self.0.is_empty() {
+            true => Extra::default(),
+            false => Extra::new(dialect, self.into_map()),
+        }
     }
 
     /// What nobody took.
     pub fn into_map(self) -> Map<String, Value> {
-        self.0
+        self.0.into_iter().collect()
     }
 }
 

@@ -226,6 +226,8 @@ pub struct Call {
     pub model: String,
     /// The time, in seconds since 1970, for answers whose provider does not tell.
     pub created: u64,
+    /// Whether the answer is to stream.
+    pub stream: bool,
     /// Whether a stream ends with the usage, in dialects that leave the choice.
     pub include_usage: bool,
     /// Which of several forms of its dialect the caller wants (`generate` of Ollama, `array` for

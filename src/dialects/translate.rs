@@ -8,9 +8,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
-use super::{
-    Asked, Call, Dialect, Dropped, StreamReader, StreamWriter, Written, sequence::Sequencer,
-};
+use super::{Call, Dialect, Dropped, StreamReader, StreamWriter, Written, sequence::Sequencer};
 use crate::{
     chat::{
         event::{Assembler, Event},
@@ -41,17 +39,16 @@ pub struct Translated {
     pub emulation: Emulation,
 }
 
-/// Writes `asked` of `caller` for a provider that speaks `provider`.
+/// Writes `request` of `caller` for a provider that speaks `provider`.
 ///
 /// # Errors
 /// `InvalidBody` where the request cannot be served in that dialect at all.
 pub fn request(
-    asked: &Asked,
+    mut request: ChatRequest,
     caller: &dyn Dialect,
     provider: &dyn Dialect,
     target: &Target<'_>,
 ) -> Result<Translated, GatewayError> {
-    let mut request = asked.request.clone();
     if request.previous.is_some() && caller.name() != provider.name() {
         let message = "`previous_response_id` refers to an answer that only its provider keeps, and this \
                        model is served by another. Send the whole conversation in `input`.";
@@ -402,7 +399,7 @@ mod tests {
                 .unwrap()
                 .extend(settings.as_object().unwrap().clone());
             let asked = caller.read_request(body, &Route::default()).unwrap();
-            let translated = request(&asked, caller, provider, &target).unwrap();
+            let translated = request(asked.request, caller, provider, &target).unwrap();
             translated.written.dropped.names().to_vec()
         };
         let nothing = json!({"n": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logprobs": false,

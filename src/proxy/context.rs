@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     chat::usage::Usage,
-    dialects::{Asked, Dialect, Inspection, openai_chat},
+    dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
     identity::Identity,
@@ -52,8 +52,8 @@ pub struct Context {
     pub body_read: Option<Instant>,
     /// What routing had to know.
     pub request: Inspection,
-    /// The request in the gateway's own language, once a provider needed it translated.
-    pub asked: Option<Box<Asked>>,
+    /// How the caller is to be answered, once an answer has to be written for it.
+    pub call: Option<Box<Call>>,
     /// Path and query, where the dialect says something in them.
     pub uri: Uri,
     /// Whom to ask.
@@ -141,7 +141,7 @@ impl Context {
             body: Bytes::new(),
             body_read: None,
             request: Inspection::default(),
-            asked: None,
+            call: None,
             uri: Uri::default(),
             plan: Plan::default(),
             watchdog: None,

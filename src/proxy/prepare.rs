@@ -111,8 +111,8 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
             call.body = splice(&call.body, &unfit.cuts, None);
             call.dropped = unfit.dropped;
             if provider.quirks.irregular && operation == Operation::Generate {
-                if context.asked.is_none() {
-                    context.asked = Some(Box::new(read(context)?));
+                if context.call.is_none() {
+                    context.call = Some(Box::new(read(context)?.call));
                 }
                 call.emulation = Some(Emulation::default());
             }
@@ -120,12 +120,10 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
         }
     }
     let path = provider.path(dialect.name(), &usual, &candidate.model);
-    let asked = match context.asked.take() {
-        Some(asked) => asked,
-        None => Box::new(read(context)?),
-    };
-    let asked = context.asked.insert(asked);
-    let translated = translate::request(asked, caller, dialect, &target)?;
+    // Read anew for each candidate: a copy kept for the next would cost every request what few need.
+    let asked = read(context)?;
+    context.call = Some(Box::new(asked.call));
+    let translated = translate::request(asked.request, caller, dialect, &target)?;
     let dropped = translated.written.dropped;
     refuse_losses(context, candidate, &dropped)?;
     Ok(UpstreamCall {
@@ -201,6 +199,7 @@ pub fn read(context: &Context) -> Result<Asked, GatewayError> {
     })?;
     let mut asked = context.caller.read_request(value, &route(context))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    asked.call.stream = asked.request.stream;
     asked.call.created = now.unwrap_or_default().as_secs();
     if let Some(model) = &context.request.model {
         asked.call.model.clone_from(model);
@@ -223,8 +222,8 @@ pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
     if context.endpoint.map(|endpoint| endpoint.kind) == Some(Kind::CountTokens) {
         return Some(Answer::count(context.caller));
     }
-    let asked = context.asked.as_deref()?;
-    let is_stream = asked.request.stream;
+    let asked = context.call.as_deref()?;
+    let is_stream = asked.stream;
     // A provider may answer a request for a stream with a whole answer, or the other way round.
     let is_streamed = match kind.split(';').next().unwrap_or_default().trim() {
         "application/json" => false,
@@ -234,10 +233,10 @@ pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
     let transcoder = Transcoder::new(
         call.dialect,
         context.caller,
-        &asked.call,
+        asked,
         emulation.clone(),
         (is_streamed, is_stream),
     );
-    let kind = context.caller.stream_type(&asked.call);
+    let kind = context.caller.stream_type(asked);
     Some(Answer::translated(transcoder, kind))
 }

@@ -109,8 +109,13 @@ fn check_pair(caller: &Place, place: &Place, tape: &[u8]) -> Result<(), TestCase
     let said = arbitrary::request(own, caller.quirks.custom_tools, &mut Tape::new(tape));
     let stream = said.stream;
     let asked = caller.read(&write(caller, said).body, stream).unwrap();
-    let translated =
-        translate::request(&asked, caller.dialect, place.dialect, &place.target()).unwrap();
+    let translated = translate::request(
+        asked.request.clone(),
+        caller.dialect,
+        place.dialect,
+        &place.target(),
+    )
+    .unwrap();
     let written = translated.written;
     let again = read(place, &written, stream);
     let lost = essence::lost(&asked.request, &again, &written);

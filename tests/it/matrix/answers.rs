@@ -494,7 +494,7 @@ impl Turn {
         if is_same && !back.unfit(body.as_bytes(), target.quirks).needs_writing {
             return Ok("same".to_owned());
         }
-        let written = translate::request(&asked, front, back, &target)
+        let written = translate::request(asked.request.clone(), front, back, &target)
             .unwrap()
             .written;
         let again = read(back, &written.body, model, false).unwrap();

@@ -131,8 +131,8 @@ fn cell(
         quirks,
         operation: Operation::Generate,
     };
-    let translated =
-        translate::request(&asked, front, back, &target).map_err(|error| error.to_string())?;
+    let translated = translate::request(asked.request.clone(), front, back, &target)
+        .map_err(|error| error.to_string())?;
     let dropped: BTreeSet<&str> = translated
         .written
         .dropped

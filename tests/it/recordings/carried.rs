@@ -35,7 +35,7 @@ fn to(caller: &dyn Dialect, provider: &'static dyn Dialect, asked: &Asked, accou
         quirks: &quirks,
         operation: Operation::Generate,
     };
-    let written = match translate::request(asked, caller, provider, &target) {
+    let written = match translate::request(asked.request.clone(), caller, provider, &target) {
         Ok(translated) => translated.written,
         Err(GatewayError::InvalidBody { message, .. }) if !message.is_empty() => {
             account.checked("requests refused by other dialects");

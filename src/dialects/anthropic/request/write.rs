@@ -19,6 +19,7 @@ use super::{
 use crate::{
     chat::{
         extra::Extra,
+        json,
         request::{ChatRequest, Sampling},
         target::{Operation, ReasoningRequest, Target},
     },
@@ -111,8 +112,7 @@ pub(in super::super) fn write(
         }
     }
     Ok(Written {
-        body: serde_json::to_vec(&body)
-            .map_err(|error| GatewayError::Internal(error.to_string()))?,
+        body: json::print(&body),
         dropped,
         json_tool: toolbox.json_tool,
     })

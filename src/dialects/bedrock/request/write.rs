@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     chat::{
+        json,
         request::{ChatRequest, Format, Reasoning},
         target::{JsonSchema, Quirks, Target},
     },
@@ -23,7 +24,7 @@ use crate::{
 pub(in crate::dialects::bedrock) fn write(request: ChatRequest, target: &Target<'_>) -> Written {
     let (body, written) = body(request, target);
     Written {
-        body: serde_json::to_vec(&body).unwrap_or_default(),
+        body: json::print(&body),
         ..written
     }
 }
@@ -42,7 +43,7 @@ pub(in crate::dialects::bedrock) fn write_count(
     });
     let body = json!({"input": {"converse": body}});
     Written {
-        body: serde_json::to_vec(&body).unwrap_or_default(),
+        body: json::print(&body),
         ..written
     }
 }

@@ -6,6 +6,7 @@ use super::{messages::Writer, sampling, tools};
 use crate::{
     chat::{
         fields::unfold,
+        json,
         request::{ChatRequest, Format, Reasoning, Schema},
         target::{Quirks, Target},
     },
@@ -57,7 +58,7 @@ pub(in crate::dialects::cohere) fn write(
     add_missing(&mut body, extra);
     drop_refused(&mut body, target.quirks, &mut dropped);
     Ok(Written {
-        body: Value::Object(body).to_string().into_bytes(),
+        body: json::print(&body),
         dropped,
         json_tool: None,
     })

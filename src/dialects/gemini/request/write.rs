@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     chat::{
+        json,
         part::Content,
         request::{ChatRequest, Format, Function, Schema, Tool, ToolChoice},
         target::{JsonSchema, Operation, Target},
@@ -72,10 +73,8 @@ pub(in crate::dialects::gemini) fn write(
     if target.operation == Operation::CountTokens || is_wrapped {
         body = counted(body, target, is_wrapped);
     }
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| GatewayError::Internal(format!("a request cannot be written: {error}")))?;
     Ok(Written {
-        body,
+        body: json::print(&body),
         dropped,
         json_tool,
     })

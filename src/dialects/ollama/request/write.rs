@@ -6,6 +6,7 @@ use super::{IS_GENERATE, messages::Writer, options, tools};
 use crate::{
     chat::{
         fields::unfold,
+        json,
         part::{Content, MediaKind, Source},
         request::{ChatRequest, Format, Message, Reasoning, Role, Schema},
         target::{Quirks, Target},
@@ -65,7 +66,7 @@ pub(in crate::dialects::ollama) fn write(
     add_missing(&mut body, extra);
     drop_refused(&mut body, target.quirks, &mut dropped);
     Ok(Written {
-        body: Value::Object(body).to_string().into_bytes(),
+        body: json::print(&body),
         dropped,
         json_tool: None,
     })

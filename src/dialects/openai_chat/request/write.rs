@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     chat::{
+        json,
         part::Part,
         request::{ChatRequest, Format, Message, Reasoning, Role, Sampling},
         target::{MaxTokens, Quirks, ReasoningRequest, Target},
@@ -69,11 +70,8 @@ pub(in crate::dialects::openai_chat) fn write(
     writer.out.insert("messages".into(), messages.into());
     writer.tools(&mut request);
     writer.members(request);
-    let mut body = Vec::with_capacity(writer.size());
-    serde_json::to_writer(&mut body, &writer.out)
-        .map_err(|error| GatewayError::Internal(error.to_string()))?;
     Ok(Written {
-        body,
+        body: json::print(&writer.out),
         dropped: writer.dropped,
         json_tool: writer.json_tool,
     })
@@ -269,23 +267,6 @@ impl Writer<'_> {
             fill(&mut members, options);
         }
         self.out.insert("stream_options".into(), members.into());
-    }
-
-    /// About the length of the body.
-    fn size(&self) -> usize {
-        1024 + self.out.values().map(size).sum::<usize>()
-    }
-}
-
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + text.len() / 16 + 4,
-        Value::Array(list) => list.iter().map(|value| size(value) + 2).sum(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(name, value)| name.len() + 6 + size(value))
-            .sum(),
-        _ => 8,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{input, models, read, settings};
 use crate::{
     chat::{
         id::{self, IdRule},
+        json,
         request::{ChatRequest, Format, Function, Message, Schema, Tool, ToolChoice},
         target::{JsonSchema, Target},
     },
@@ -88,7 +89,7 @@ pub(in crate::dialects::openai_responses) fn write(
     }
     let body = body.for_server(&mut writing);
     Ok(Written {
-        body: serde_json::to_vec(&body).unwrap_or_default(),
+        body: json::print(&body),
         dropped: writing.dropped,
         json_tool,
     })

@@ -291,7 +291,8 @@ fn tools_that_an_item_declares_are_tools_and_the_item_stays() {
             quirks: &Quirks::default(),
             operation: Operation::Generate,
         };
-        let sent = translate::request(&read, &OpenAiResponses, *provider, &target).unwrap();
+        let sent =
+            translate::request(read.request.clone(), &OpenAiResponses, *provider, &target).unwrap();
         let dropped = sent.written.dropped.names();
         assert!(dropped.contains(&"web_search".to_owned()));
         assert!(!dropped.contains(&"additional_tools".to_owned()));
