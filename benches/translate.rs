@@ -8,7 +8,10 @@
 use std::hint::black_box;
 
 use ai_gateway::{
-    chat::target::{Operation, Quirks, Target},
+    chat::{
+        json,
+        target::{Operation, Quirks, Target},
+    },
     dialects::{
         Call, Dialect, Route, by_name,
         emulate::Emulation,
@@ -29,7 +32,7 @@ fn dialect(name: &str) -> &'static dyn Dialect {
 fn conversation() -> Value {
     let page = "A line of a file, with \"quotes\" and\n a tab\t, as files have them; naïve façades — too. ".repeat(20);
     let mut messages = vec![json!({"role": "user", "content": "Fix the test."})];
-    for turn in 0..270 {
+    for turn in 0..248 {
         let id = format!("toolu_{turn}");
         messages.push(json!({"role": "assistant", "content": [
             {"type": "text", "text": "I read the next file."},
@@ -48,7 +51,7 @@ fn translated(body: &[u8], from: &str, to: &str) -> Vec<u8> {
         quirks: &quirks,
         operation: Operation::Generate,
     };
-    let asked = serde_json::from_slice(body)
+    let asked = json::parse(body)
         .ok()
         .and_then(|value| dialect(from).read_request(value, &Route::default()).ok())
         .unwrap_or_default();

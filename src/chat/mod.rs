@@ -9,7 +9,7 @@
 //! extra      what only one dialect knows, kept for that dialect and named for all others
 //! fields     reading a JSON object member by member, with nothing lost
 //! frame      where one event of a stream ends: SSE, lines of JSON, a JSON array, AWS's framing
-//! json       writing a whole body
+//! json       reading and writing a whole body
 //! target     what a provider's server accepts, as data
 //! ```
 

@@ -13,7 +13,7 @@ use super::{
     endpoints::Kind,
 };
 use crate::{
-    chat::target::Target,
+    chat::{json, target::Target},
     config::UnsupportedParams,
     dialects::{
         Asked, Dialect, Dropped, Operation, Route,
@@ -194,7 +194,7 @@ fn as_it_is(
 /// Reads the request into the gateway's own language.
 pub fn read(context: &Context) -> Result<Asked, GatewayError> {
     let own = splice(&context.body, &context.request.cuts, None);
-    let value = serde_json::from_slice(&own).map_err(|error| {
+    let value = json::parse(&own).map_err(|error| {
         GatewayError::invalid(format!("The request body is not JSON: {error}."), None)
     })?;
     let mut asked = context.caller.read_request(value, &route(context))?;

@@ -85,6 +85,25 @@ impl Choice {
         }
     }
 
+    /// Whether more of the open part is text and nothing else.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_text = |part: &Part| {
+            let is_text = matches!(part.content, Content::Text(_) | Content::Thinking(_));
+            is_text && part.extra.is_empty()
+        };
+        self.tokens.is_empty() && self.open.as_ref().is_some_and(is_text)
+    }
+
+    /// Adds to an open part that [`Choice::is_plain`]; says whether it is thoughts.
+    pub(super) fn add(&mut self, more: &str) -> bool {
+        let is_thought = |part: &Part| matches!(part.content, Content::Thinking(_));
+        let is_thought = self.open.as_ref().is_some_and(is_thought);
+        if let (false, Some((text, _))) = (is_thought, self.texts.last_mut()) {
+            text.push_str(more);
+        }
+        is_thought
+    }
+
     /// What is left of the part that ends: its signature, or all of a part that is sent whole.
     pub(super) fn close(&mut self) -> Option<Part> {
         let part = self.open.take()?;

@@ -4,6 +4,7 @@
 mod arguments;
 mod candidate;
 mod choice;
+mod plain;
 mod read;
 mod write;
 

@@ -1,15 +1,17 @@
 //! Writes a stream. Google sends calls whole, so that a call's pieces are held until it is complete;
 //! text never is. Why it ended and what it used stand in the last event.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     super::{ARRAY, NAME, error, names, part::for_caller, response, usage},
     choice::Choice,
+    plain::{self, Piece},
 };
 use crate::{
     chat::{
-        event::{Event, Start},
+        event::{Delta, Event, Start},
         id,
         part::Part,
     },
@@ -47,6 +49,11 @@ impl StreamWriter for Writer {
                 let new = self.choice(choice).open(part);
                 self.parts(choice, new, out);
             }
+            Event::Delta {
+                choice,
+                delta: Delta::Text(text),
+                ..
+            } if self.adds_text(choice, &text) => self.text(choice, &text, out),
             Event::Delta { choice, delta, .. } => {
                 let new = self.choice(choice).extend(delta);
                 self.parts(choice, new, out);
@@ -122,6 +129,26 @@ impl Writer {
         self.event(vec![Value::Object(candidate)], out);
     }
 
+    /// Whether a text is all that its event says.
+    fn adds_text(&mut self, choice: u32, text: &str) -> bool {
+        self.own.is_empty() && !text.is_empty() && self.choice(choice).is_plain()
+    }
+
+    /// Writes an event with a piece of the open text or thoughts.
+    fn text(&mut self, index: u32, text: &str, out: &mut Vec<u8>) {
+        let choice = self.choice(index);
+        choice.has_parts = true;
+        let piece = Piece {
+            choice: index,
+            text,
+            is_thought: choice.add(text),
+        };
+        let id = self.id.get_or_insert_with(|| id::new("")).clone();
+        let model = std::mem::take(&mut self.model);
+        self.frame(&plain::body(piece, &model, &id), out);
+        self.model = model;
+    }
+
     fn event(&mut self, candidates: Vec<Value>, out: &mut Vec<u8>) {
         let mut body = Map::new();
         if !candidates.is_empty() {
@@ -134,7 +161,7 @@ impl Writer {
         self.frame(&Value::Object(body), out);
     }
 
-    fn frame(&mut self, value: &Value, out: &mut Vec<u8>) {
+    fn frame<T: Serialize>(&mut self, value: &T, out: &mut Vec<u8>) {
         let (before, behind): (&[u8], &[u8]) = match (self.is_array, self.has_written) {
             (false, _) => (b"data: ", b"\r\n\r\n"),
             (true, false) => (b"[", b""),
@@ -170,7 +197,6 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::chat::{
-        event::Delta,
         extra::Extra,
         part::{Content, ToolCall},
         response::{Finish, FinishReason},
