@@ -32,7 +32,7 @@ fn dialect(name: &str) -> &'static dyn Dialect {
 fn conversation() -> Value {
     let page = "A line of a file, with \"quotes\" and\n a tab\t, as files have them; naïve façades — too. ".repeat(20);
     let mut messages = vec![json!({"role": "user", "content": "Fix the test."})];
-    for turn in 0..248 {
+    for turn in 0..250 {
         let id = format!("toolu_{turn}");
         messages.push(json!({"role": "assistant", "content": [
             {"type": "text", "text": "I read the next file."},

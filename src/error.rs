@@ -131,6 +131,28 @@ pub enum GatewayError {
         /// OpenAI's name of the route.
         route: &'static str,
     },
+    /// Everybody who could serve it has failed so often that nobody is asked for now.
+    #[error(
+        "Nobody can serve `{model}` right now: its providers have failed too often. Try again in {retry_after} s."
+    )]
+    Unavailable {
+        /// The model as the client named it.
+        model: String,
+        /// Seconds until the first of them is tried again.
+        retry_after: String,
+    },
+    /// Everybody who could serve it would cost more than is allowed.
+    #[error(
+        "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise `max_cost_per_request`."
+    )]
+    TooExpensive {
+        /// The model as the client named it.
+        model: String,
+        /// The least estimate, in USD.
+        estimate: f64,
+        /// The limit, in USD.
+        limit: f64,
+    },
     /// Every candidate failed; this is the last one's failure.
     #[error("{}", .0.message)]
     Provider(Box<ProviderFailure>),
@@ -276,10 +298,11 @@ impl GatewayError {
             | NoModel
             | ModelNotAllowed { .. }
             | Unsupported { .. }
-            | NoSuchRoute { .. } => StatusCode::BAD_REQUEST,
+            | NoSuchRoute { .. }
+            | TooExpensive { .. } => StatusCode::BAD_REQUEST,
             ProviderNotConfigured { .. } | Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Provider(failure) => failure.answer_status(),
-            Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Draining | Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         }
     }
@@ -306,6 +329,8 @@ impl GatewayError {
             ProviderNotConfigured { .. } => "provider_not_configured",
             Provider(failure) => failure.code(),
             Draining => "shutting_down",
+            Unavailable { .. } => "provider_unavailable",
+            TooExpensive { .. } => "max_cost_exceeded",
             ClientGone => "client_closed_request",
             Internal(_) => "internal_error",
         }
@@ -340,6 +365,7 @@ impl GatewayError {
                 .as_deref()
                 .or_else(|| matches!(self.status().as_u16(), 429 | 503).then_some("1")),
             GatewayError::Draining => Some("1"),
+            GatewayError::Unavailable { retry_after, .. } => Some(retry_after),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::{
     auth::KeyRing,
     config::Config,
+    health::Health,
     routing::Router,
     telemetry::metrics::Metrics,
     upstream::{discovery::Hosts, google::Tokens},
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub hosts: Hosts,
     /// Google's access tokens.
     pub tokens: Tokens,
+    /// How providers are doing.
+    pub health: Health,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -56,6 +59,7 @@ impl Gateway {
             metrics,
             hosts: Hosts::default(),
             tokens: Tokens::default(),
+            health: Health::default(),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),
@@ -79,6 +83,7 @@ impl Gateway {
         self.snapshot.store(Arc::new(snapshot));
         self.hosts.forget_unused();
         self.tokens.forget_unused();
+        self.health.forget_unused();
     }
 
     /// Whether the process is on its way out.

@@ -8,9 +8,9 @@
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
 //! | 4 stages | [`auth`], [`routing`], [`usage`] |
-//! | 3 edges | [`dialects`], [`upstream`] |
+//! | 3 edges | [`dialects`], [`health`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
-//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`secret`], [`yaml`] |
+//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`secret`], [`yaml`] |
 //!
 //! A request's way reads top to bottom in [`proxy`].
 
@@ -22,8 +22,10 @@ pub mod config;
 pub mod dialects;
 pub mod error;
 pub mod gateway;
+pub mod health;
 pub mod identity;
 pub mod pattern;
+pub mod price;
 pub mod providers;
 pub mod proxy;
 pub mod routing;

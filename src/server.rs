@@ -92,11 +92,8 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         log::warn!("{warning}");
     }
     let gateway = Arc::new(Gateway::new(metrics));
-    gateway.replace(snapshot::build(
-        config.clone(),
-        &gateway.hosts,
-        &gateway.tokens,
-    )?);
+    let built = snapshot::build(config.clone(), (&*gateway).into());
+    gateway.replace(built?);
     look_names_up(&gateway);
 
     let listen = &config.listen;

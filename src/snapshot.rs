@@ -1,14 +1,18 @@
 //! From a checked configuration and the catalog to what requests are served by.
 
+mod router;
+
 use http::{HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::ALPN;
+use sha2::{Digest, Sha256};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     auth::KeyRing,
     config::{self, Config, HttpVersion},
     dialects::{self, Dialect},
-    gateway::Snapshot,
+    gateway::{Gateway, Snapshot},
+    health::Health,
     identity::Identity,
     providers::{
         self, Auth, Entry,
@@ -25,15 +29,36 @@ use crate::{
     },
 };
 
+/// What outlives a snapshot, and its parts hold on to.
+#[derive(Clone, Copy)]
+pub struct Lasting<'a> {
+    /// Providers' addresses.
+    pub hosts: &'a Hosts,
+    /// Google's access tokens.
+    pub tokens: &'a Tokens,
+    /// How providers are doing.
+    pub health: &'a Health,
+}
+
+impl<'a> From<&'a Gateway> for Lasting<'a> {
+    fn from(gateway: &'a Gateway) -> Self {
+        Lasting {
+            hosts: &gateway.hosts,
+            tokens: &gateway.tokens,
+            health: &gateway.health,
+        }
+    }
+}
+
 /// Builds what requests are served by.
 ///
 /// # Errors
 /// A sentence for the operator for each provider that cannot be built.
-pub fn build(config: Config, hosts: &Hosts, tokens: &Tokens) -> Result<Snapshot, Vec<String>> {
+pub fn build(config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<String>> {
     let mut router = Router::default();
     let mut problems = Vec::new();
     for (name, settings) in &config.providers {
-        match member(name, settings, hosts, tokens) {
+        match member(name, settings, lasting) {
             Ok(member) => drop(router.members.insert(name.as_str().into(), member)),
             Err(problem) if settings.is_found => log::warn!("{problem}; it is left out"),
             Err(problem) => problems.push(problem),
@@ -42,30 +67,7 @@ pub fn build(config: Config, hosts: &Hosts, tokens: &Tokens) -> Result<Snapshot,
     if !problems.is_empty() {
         return Err(problems);
     }
-    router.pools = config
-        .pools
-        .iter()
-        .map(|(name, targets)| {
-            let targets = targets.iter().map(|target| {
-                (
-                    target.provider.as_str().into(),
-                    target.model.as_deref().map(Arc::from),
-                )
-            });
-            (name.as_str().into(), targets.collect())
-        })
-        .collect();
-    router.routes = config
-        .routes
-        .iter()
-        .map(|route| (route.model.as_str().into(), route.pool.as_str().into()))
-        .collect();
-    router.aliases = config
-        .aliases
-        .iter()
-        .map(|(name, target)| (name.as_str().into(), target.as_str().into()))
-        .collect();
-    router.default_model = config.default_model.as_deref().map(Into::into);
+    router::fill(&mut router, &config);
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
         keys: keys(&config.auth),
@@ -102,14 +104,9 @@ fn keys(auth: &config::Auth) -> KeyRing {
     ring
 }
 
-fn member(
-    name: &str,
-    settings: &config::Provider,
-    hosts: &Hosts,
-    tokens: &Tokens,
-) -> Result<Member, String> {
+fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Result<Member, String> {
     let entry = settings.entry(name);
-    let provider = provider(name, settings, entry, hosts, tokens)?;
+    let provider = provider(name, settings, entry, lasting)?;
     let listed = |own: &[String], known: Option<&Vec<String>>| match own {
         [] => known.cloned().unwrap_or_default(),
         own => own.to_vec(),
@@ -138,8 +135,7 @@ fn provider(
     name: &str,
     settings: &config::Provider,
     entry: Option<&'static Entry>,
-    hosts: &Hosts,
-    tokens: &Tokens,
+    lasting: Lasting<'_>,
 ) -> Result<Provider, String> {
     let wrong = |what: &str| format!("provider `{name}`: {what}");
     let base_url = settings
@@ -152,7 +148,8 @@ fn provider(
         .chain(&settings.api_keys)
         .cloned()
         .collect();
-    let credential = credential(settings, entry, &keys, tokens).map_err(|what| wrong(&what))?;
+    let credential =
+        credential(name, settings, entry, &keys, lasting).map_err(|what| wrong(&what))?;
     let setting = |name: &str| {
         setting(settings, entry, name).or_else(|| match (&credential, name) {
             // A service account's file names its own.
@@ -200,8 +197,9 @@ fn provider(
         server_name: settings.tls.server_name.as_deref(),
         timeouts: patience(settings, entry),
         local: entry.is_some_and(|entry| entry.local),
+        health: lasting.health.provider(name),
     };
-    Provider::new(built, hosts)
+    Provider::new(built, lasting.hosts)
 }
 
 /// The dialects of a provider; OpenAI's where the catalog does not know it.
@@ -239,10 +237,11 @@ fn unset(entry: Option<&Entry>, name: &str) -> String {
 
 /// How it knows whose request it is; a sentence for the operator where that cannot be sent.
 fn credential(
+    provider: &str,
     settings: &config::Provider,
     entry: Option<&Entry>,
     keys: &[Secret],
-    tokens: &Tokens,
+    lasting: Lasting<'_>,
 ) -> Result<Credential, String> {
     let (name, prefix) = match entry.map(|entry| &entry.auth) {
         Some(Auth::Aws) if settings.settings.contains_key("access_key_id") => {
@@ -265,7 +264,7 @@ fn credential(
                 Some(file) => Origin::File(file.into()),
                 None => Origin::Metadata,
             };
-            return Ok(Credential::Google(tokens.get(&origin)?));
+            return Ok(Credential::Google(lasting.tokens.get(&origin)?));
         }
         Some(Auth::Header(name)) => {
             let name = HeaderName::try_from(name.as_str());
@@ -277,7 +276,8 @@ fn credential(
         let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose()))
             .map_err(|_| "its key holds characters that no header can carry")?;
         value.set_sensitive(true);
-        Ok(value)
+        let digest = Sha256::digest(key.expose());
+        Ok((value, lasting.health.key(provider, &digest)))
     });
     let values = values.collect::<Result<_, String>>()?;
     Ok(Credential::Keys(Keys::new(name, values)))
@@ -336,6 +336,16 @@ fn unconfigured(config: &Config) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::LazyLock;
+
+    fn lasting() -> Lasting<'static> {
+        static ALL: LazyLock<(Hosts, Tokens, Health)> = LazyLock::new(Default::default);
+        Lasting {
+            hosts: &ALL.0,
+            tokens: &ALL.1,
+            health: &ALL.2,
+        }
+    }
 
     #[test]
     fn a_service_accounts_file_names_vertex_project() {
@@ -355,7 +365,7 @@ mod tests {
             ..config::Provider::default()
         };
         config.providers.insert("vertex".into(), vertex);
-        let snapshot = build(config, &Hosts::default(), &Tokens::default()).unwrap();
+        let snapshot = build(config, lasting()).unwrap();
         let vertex = &snapshot.router.members["vertex"].provider;
         assert!(vertex.path_prefix.contains("/projects/of-the-file/"));
     }
@@ -368,19 +378,19 @@ mod tests {
             ..config::Provider::default()
         };
         config.providers.insert("openai".into(), openai);
-        let snapshot = build(config, &Hosts::default(), &Tokens::default()).unwrap();
+        let snapshot = build(config, lasting()).unwrap();
         let member = &snapshot.router.members["openai"];
         assert_eq!(member.provider.host_name(), "api.openai.com");
         assert_eq!(&*member.provider.path_prefix, "/v1");
         let Credential::Keys(keys) = &member.provider.credential else {
             panic!("not a key")
         };
-        let (name, value) = keys.next().unwrap();
+        let (name, value) = keys.get(0).unwrap();
         assert_eq!(
             (name, value.to_str().unwrap()),
             (&header::AUTHORIZATION, "Bearer sk-x")
         );
-        assert!(snapshot.router.plan(Some("gpt-4o"), None).is_ok());
+        assert!(snapshot.router.fallback("gpt-4o").is_some());
         assert_eq!(snapshot.router.unconfigured["groq"], "GROQ_API_KEY");
     }
 }

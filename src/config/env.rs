@@ -3,6 +3,7 @@
 mod inert;
 mod kubernetes;
 mod providers;
+mod routing;
 mod settings;
 
 use std::{collections::BTreeMap, env};
@@ -95,6 +96,7 @@ pub(super) fn apply(
         problems,
     };
     settings::apply(&mut applying);
+    routing::apply(&mut applying);
     providers::apply(&mut applying);
     let Applying {
         mut warnings,
@@ -108,7 +110,11 @@ pub(super) fn apply(
 
 /// Warnings about `GATEWAY_…` variables that nothing reads: a typo there is a setting lost.
 fn unknown(environment: &Environment) -> impl Iterator<Item = String> {
-    let known = || settings::names().chain(inert::names());
+    let known = || {
+        settings::names()
+            .chain(routing::names())
+            .chain(inert::names())
+    };
     let is_unknown = move |name: &&str| {
         name.starts_with("GATEWAY_")
             && !known().any(|other| other == *name)

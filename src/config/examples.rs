@@ -147,7 +147,8 @@ fn what_the_full_example_comments_out_has_no_default() {
     let default = serde_json::to_value(Config::default()).unwrap();
     let (known, mut with_default) = (known_keys(), BTreeSet::new());
     file_keys(&default, &known, "", &mut with_default);
-    for path in with_default {
+    // What stands in a default's list has no place of its own.
+    for path in with_default.into_iter().filter(|path| !path.contains('*')) {
         let value = default
             .pointer(&format!("/{}", path.replace('.', "/")))
             .unwrap();
@@ -180,7 +181,11 @@ fn every_yaml_file_loads_and_fits_the_schema() {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".yaml") || name == "providers.yaml" || name == "errors.yaml" {
+        if !name.ends_with(".yaml")
+            || name == "providers.yaml"
+            || name == "errors.yaml"
+            || name == "pricing.yaml"
+        {
             continue;
         }
         let text = conf(&name);

@@ -12,6 +12,7 @@ mod examples;
 mod listen;
 mod load;
 mod providers;
+mod resilience;
 mod routing;
 mod telemetry;
 mod units;
@@ -28,7 +29,8 @@ pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, load, schema};
 pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
-pub use routing::{PoolTarget, Route};
+pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
+pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
 
@@ -43,11 +45,12 @@ pub struct Config {
     /// Whom the gateway calls, by name. A name of the catalog (`openai`, `groq`, `ollama`, …)
     /// brings its own base URL and rules; any other name needs a `base_url`.
     pub providers: IndexMap<String, Provider>,
-    /// Groups of targets, tried in the order in which they stand. A client may use a pool's name
-    /// as a model.
-    pub pools: IndexMap<String, Vec<PoolTarget>>,
-    /// Which models go to which pool. The first route that matches wins.
+    /// Groups of targets that serve the same. A client may use a pool's name as a model.
+    pub pools: IndexMap<String, Pool>,
+    /// Which requests go to which pool. The first route that matches wins.
     pub routes: Vec<Route>,
+    /// What happens when a provider fails.
+    pub routing: Routing,
     /// Other names for models: `sonnet: anthropic/claude-sonnet-4-5`. A target is a model, a
     /// `provider/model` or a pool.
     pub aliases: IndexMap<String, String>,

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod demo;
 pub mod errors;
+pub mod pricing;
 mod url;
 
 use std::sync::OnceLock;

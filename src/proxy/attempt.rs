@@ -11,14 +11,21 @@ use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::pe
 use super::{
     answer::{Answer, Watched},
     context::{Context, OpenAttempt},
-    failure::{blank_failure, classify, explain, is_worth_another, no_answer, no_way, retry_delay},
+    failure::{blank_failure, classify, explain, no_answer, no_way, retry_delay},
+    next::{self, UnderWay, Verdict},
     prepare,
 };
 use crate::{
     chat::sse::Frames,
+    config::FailureClass,
     dialects::ProviderMessage,
-    error::{AnswerError, GatewayError, Outcome, ProviderFailure},
+    error::{AnswerError, ErrorClass, GatewayError, Outcome, ProviderFailure},
+    health::breaker::Pass,
     providers::errors::classify as class_of,
+    routing::{
+        Candidate,
+        policy::{self, Failure},
+    },
     usage::record::Attempt,
 };
 
@@ -26,53 +33,95 @@ use crate::{
 /// is asked again before that counts as a failure.
 const MAX_STALE: u8 = 3;
 
-/// Begins an attempt at the current candidate, or at the first behind it that has an address.
+/// Begins an attempt at the current candidate, or at the first behind it that can be asked.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     loop {
-        let Some(candidate) = context.plan.current() else {
+        let Some(candidate) = context.plan.current().cloned() else {
             return Err(stop("no candidate"));
         };
-        let provider = candidate.provider.clone();
         let now = Instant::now();
-        if context.attempt.is_none() {
-            let candidate = candidate.clone();
-            let call = match prepare::call(context, &candidate) {
-                Ok(call) => call,
-                Err(error) => {
-                    if context.plan.advance() {
-                        continue;
-                    }
-                    // Where another candidate was asked, its failure says more.
-                    if context.failure.is_none() {
-                        context.error = Some(error);
-                    }
-                    return Err(stop("nobody can be asked for this"));
-                }
-            };
-            context.attempt = Some(OpenAttempt {
-                started: now,
-                deadline: now + provider.timeouts.total,
-                head: None,
-                status: None,
-                call,
-                error_kind: None,
-                stale: 0,
-            });
+        if context.deadline.is_some_and(|deadline| deadline <= now) {
+            let said = explain(
+                context,
+                Outcome::Timeout,
+                &Error::new_up(ErrorType::ReadTimedout),
+            );
+            context.failure = context.failure.take().or(Some(ProviderFailure {
+                message: said.message,
+                ..blank_failure(context, Outcome::Timeout, None)
+            }));
+            return Err(stop("the client's deadline has passed"));
         }
-        if provider.credential.is_ready()
-            && let Some(peer) = provider.peer(context.is_websocket())
+        if context.attempt.is_none() && !open(context, &candidate, now) {
+            if next::ask(context, |asking, plan| asking.skip(plan)) {
+                continue;
+            }
+            // Where somebody was asked, that failure says more.
+            if context.failure.is_none() && context.error.is_none() {
+                context.error = Some(next::nobody(context));
+            }
+            return Err(stop("nobody can be asked for this"));
+        }
+        if candidate.provider.credential.has_token()
+            && let Some(mut peer) = candidate.provider.peer(context.is_websocket())
         {
+            if let Some(deadline) = context.deadline {
+                let rest = deadline.saturating_duration_since(now);
+                let connect = &mut peer.options.total_connection_timeout;
+                *connect = Some(connect.map_or(rest, |usual| usual.min(rest)));
+            }
             return Ok(peer);
         }
-        let message = no_way(&provider);
         let said = ProviderMessage {
-            message,
+            message: no_way(&candidate.provider),
             ..ProviderMessage::default()
         };
-        if !fail(context, Outcome::Dns, None, said) {
+        // What comes next is picked now: there is nobody yet whom Pingora could ask again.
+        if !fail(context, Outcome::Dns, None, said) || context.backoff.is_some() {
+            context.backoff = None;
             return Err(stop("no address"));
         }
     }
+}
+
+/// Writes the request for `candidate`. `false` where it cannot be asked.
+fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
+    let Some(pass) = candidate.health.breaker.pass(now) else {
+        return false;
+    };
+    let call = match prepare::call(context, candidate) {
+        Ok(call) => call,
+        Err(error) => {
+            candidate.health.breaker.give_back(pass);
+            if context.failure.is_none() {
+                context.error = Some(error);
+            }
+            return false;
+        }
+    };
+    context.error = None;
+    let provider = &candidate.provider;
+    if context.attempts.is_empty() {
+        let limits = policy::budget(&context.snapshot.config.routing.retries);
+        provider.health.budget.first_call(&limits);
+    }
+    candidate.health.minute.add(1.0, 0.0, now);
+    let deadline = now + provider.timeouts.total;
+    context.attempt = Some(OpenAttempt {
+        started: now,
+        deadline: context
+            .deadline
+            .map_or(deadline, |asked| asked.min(deadline)),
+        head: None,
+        status: None,
+        call,
+        error_kind: None,
+        stale: 0,
+        key: provider.credential.pick(now),
+        pass: Some(pass),
+        under_way: UnderWay::at(&candidate.health),
+    });
+    true
 }
 
 /// Looks at the head of an answer: passed on, withheld to be read, or given up for the next
@@ -109,6 +158,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
             let message = format!("The provider `{}` {why}", provider.map_or("", |name| name));
             return Err(judge_answer_error(context, AnswerError::garbage(message)));
         }
+        is_well(context, now);
         context.answer = match prepare::translating(context, head) {
             Some(answer) => answer,
             None => passing(head),
@@ -129,11 +179,27 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         .headers
         .get(header::CONTENT_LENGTH)
         .is_some_and(|length| length == "0");
-    if has_no_body || (is_worth_another(head.status) && !context.plan.is_last()) {
+    // What a server error says changes nothing where somebody else can be asked.
+    let is_lost =
+        head.status.is_server_error() && next::ask(context, |asking, plan| asking.has_next(plan));
+    if has_no_body || is_lost {
         return Err(judge_error_body(context, &[]));
     }
     context.answer = Answer::Withheld(BytesMut::new());
     Ok(())
+}
+
+/// A good answer begins: how long it took counts, and a probe has found out what it was sent for.
+fn is_well(context: &mut Context, now: Instant) {
+    let (Some(attempt), Some(candidate)) = (&mut context.attempt, context.plan.current()) else {
+        return;
+    };
+    let took = now.saturating_duration_since(attempt.started);
+    candidate.health.latency.add(took, now);
+    if attempt.pass == Some(Pass::Probe) {
+        attempt.pass = None;
+        next::report(context, candidate, Pass::Probe, Verdict::Well);
+    }
 }
 
 /// The whole body of an error answer is here: what does it say, and what follows?
@@ -218,7 +284,12 @@ pub fn judge_failure(
         return error;
     };
     if !is_late && *error.esource() == ErrorSource::Downstream {
-        close(context, Outcome::ClientGone, Some(error.to_string()));
+        close(
+            context,
+            Outcome::ClientGone,
+            Some(error.to_string()),
+            Verdict::Nothing,
+        );
         context.error = Some(GatewayError::ClientGone);
         return verdict(error, false);
     }
@@ -258,7 +329,7 @@ pub fn end(context: &mut Context) -> Option<(ResponseHeader, Bytes)> {
 
 /// The attempt went well, to the end.
 pub fn succeed(context: &mut Context) {
-    close(context, Outcome::Ok, None);
+    close(context, Outcome::Ok, None, Verdict::Well);
 }
 
 /// The error that a failed request is answered with.
@@ -303,34 +374,61 @@ fn fail_unless(
     );
     let asked_to_wait = said.error.as_ref().and_then(retry_delay);
     let is_same = context.spoken().name() == context.caller.name();
+    let retry_after = retry_after
+        .or(asked_to_wait)
+        .filter(|_| outcome == Outcome::HttpError);
+    let kind = next::class_of(outcome, status, class);
+    let failure = Failure {
+        class: kind,
+        is_repeatable: next::is_repeatable(status, class),
+        retry_after: retry_after.as_deref().and_then(next::parse_retry_after),
+    };
     context.failure = Some(ProviderFailure {
         message: said.message.clone(),
         class,
         error: said.error.filter(|_| is_same),
-        retry_after: retry_after
-            .or(asked_to_wait)
-            .filter(|_| outcome == Outcome::HttpError),
+        retry_after,
         ..blank_failure(context, outcome, status)
     });
-    close(context, outcome, Some(said.message));
-    if !is_answering {
-        context.answer = Answer::Undecided;
-        context.usage = None;
+    let key = context.attempt.as_ref().map(|attempt| attempt.key);
+    let is_ill = matches!(
+        kind,
+        Some(
+            FailureClass::Connection
+                | FailureClass::RateLimit
+                | FailureClass::ServerError
+                | FailureClass::Timeout
+        )
+    );
+    // A provider that answers is well, whatever it says of the request.
+    let verdict = match (is_ill, status) {
+        (true, _) if class != ErrorClass::Quota => Verdict::Ill,
+        (false, Some(_)) if kind.is_none() => Verdict::Well,
+        _ => Verdict::Nothing,
+    };
+    close(context, outcome, Some(said.message), verdict);
+    if is_answering {
+        return false;
     }
-    let is_worth_it = status.is_none_or(is_worth_another);
-    let another = is_worth_it && !is_answering && context.plan.advance();
-    if another {
-        context.gateway().metrics.fallbacks.inc();
+    context.answer = Answer::Undecided;
+    context.usage = None;
+    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
+    if is_key_at_fault
+        && let Some(key) = key
+        && next::change_key(context, key)
+    {
+        return true;
     }
-    another
+    next::follow(context, failure)
 }
 
 /// Moves the attempt under way to those that are over.
-fn close(context: &mut Context, outcome: Outcome, detail: Option<String>) {
+fn close(context: &mut Context, outcome: Outcome, detail: Option<String>, verdict: Verdict) {
     context.stop_waiting();
     let (Some(attempt), Some(candidate)) = (context.attempt.take(), context.plan.current()) else {
         return;
     };
+    tell(context, &attempt, candidate, verdict);
     let gateway = context.gateway();
     let metrics = &gateway.metrics;
     let series = metrics.series(&candidate.provider.name, &candidate.model);
@@ -345,6 +443,42 @@ fn close(context: &mut Context, outcome: Outcome, detail: Option<String>) {
         detail,
     };
     context.attempts.push(record);
+}
+
+/// Tells the target, its provider and its key how the attempt went.
+fn tell(context: &Context, attempt: &OpenAttempt, candidate: &Candidate, verdict: Verdict) {
+    let is_answered = attempt.status.is_some_and(|status| status < 400);
+    let verdict = match verdict {
+        // The client left in the middle of a good answer.
+        Verdict::Nothing if is_answered => Verdict::Well,
+        verdict => verdict,
+    };
+    let now = Instant::now();
+    match (attempt.pass, verdict) {
+        (Some(pass), verdict) => next::report(context, candidate, pass, verdict),
+        // The probe was told at the head; that it broke off later counts as well.
+        (None, Verdict::Ill) => next::report(context, candidate, Pass::Usual, verdict),
+        (None, _) => {}
+    }
+    match verdict {
+        Verdict::Ill if attempt.head.is_none() => {
+            candidate.health.latency.add(now - attempt.started, now);
+        }
+        Verdict::Well => {
+            let limits = policy::budget(&context.snapshot.config.routing.retries);
+            candidate.provider.health.budget.success(&limits);
+            if let Some(key) = candidate.provider.credential.key_health(attempt.key) {
+                key.clear();
+            }
+            if let Some(usage) = &context.usage {
+                // Exact up to 2^52, far beyond any answer.
+                #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
+                let tokens = usage.total() as f64;
+                candidate.health.minute.add(0.0, tokens, now);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// How an answer below 400 is passed on.

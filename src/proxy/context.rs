@@ -1,7 +1,7 @@
 //! What is known of a request while it is served. Pingora hands it to every phase.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use super::{
     answer::Answer,
     endpoints::{Endpoint, Kind},
     heartbeat,
+    next::UnderWay,
     prepare::UpstreamCall,
     watchdog::Watchdog,
 };
@@ -21,8 +22,9 @@ use crate::{
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
+    health::breaker::Pass,
     identity::Identity,
-    routing::Plan,
+    routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
 };
 
@@ -54,6 +56,12 @@ pub struct Context {
     pub request: Inspection,
     /// How the caller is to be answered, once an answer has to be written for it.
     pub call: Option<Box<Call>>,
+    /// What routing has found in the body.
+    pub prompt: OnceLock<Prompt>,
+    /// When it must be over, where the client said so.
+    pub deadline: Option<Instant>,
+    /// When the next attempt may begin.
+    pub backoff: Option<Instant>,
     /// Path and query, where the dialect says something in them.
     pub uri: Uri,
     /// Whom to ask.
@@ -105,6 +113,12 @@ pub struct OpenAttempt {
     pub error_kind: Option<String>,
     /// How often a pooled connection turned out to be dead.
     pub stale: u8,
+    /// Which of the provider's keys is used.
+    pub key: usize,
+    /// The leave to ask, until the target has been told how it went.
+    pub pass: Option<Pass>,
+    /// Counts it at the target.
+    pub under_way: UnderWay,
 }
 
 /// Counts a request as open for as long as it lives.
@@ -142,6 +156,9 @@ impl Context {
             body_read: None,
             request: Inspection::default(),
             call: None,
+            prompt: OnceLock::new(),
+            deadline: None,
+            backoff: None,
             uri: Uri::default(),
             plan: Plan::default(),
             watchdog: None,

@@ -40,14 +40,9 @@ pub(super) fn blank_failure(
     }
 }
 
-/// Whether another provider may do better where this one answered with that status.
-pub(super) fn is_worth_another(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 401..=403 | 407 | 408 | 429)
-}
-
 /// Why a provider cannot even be asked.
 pub(super) fn no_way(provider: &Provider) -> String {
-    if !provider.credential.is_ready() {
+    if !provider.credential.has_token() {
         return format!(
             "The provider `{}` cannot be asked: there is no access token. The log says why.",
             provider.name

@@ -155,7 +155,8 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
             )?;
         }
     }
-    authenticate(head, context, &candidate.provider.credential)
+    let key = context.attempt.as_ref().map_or(0, |attempt| attempt.key);
+    authenticate(head, context, &candidate.provider.credential, key)
 }
 
 /// Adds what says whose request it is; last, for a signature covers the rest.
@@ -163,6 +164,7 @@ fn authenticate(
     head: &mut RequestHeader,
     context: &Context,
     credential: &Credential,
+    key: usize,
 ) -> Result<()> {
     let body = context.attempt.as_ref().map(|attempt| &attempt.call.body);
     let host = head.headers.get(header::HOST).cloned();
@@ -174,7 +176,7 @@ fn authenticate(
         headers: &signed,
         body: body.map_or(&[], |body| body.as_ref()),
     };
-    for (name, value) in credential.headers(&request) {
+    for (name, value) in credential.headers(&request, key) {
         head.insert_header(name, value)?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     context::Context,
     endpoints::{Kind, model_id},
-    prepare, respond,
+    next, prepare, respond,
 };
 use crate::{
     auth, chat, dialects::ollama, error::GatewayError, pattern, upstream::provider::Provider,
@@ -115,8 +115,9 @@ fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
         return Ok(entry(&name, &owner));
     }
     // A name that no list holds may still lead somewhere: `openai/…`, or a provider of any name.
-    let plan = context.snapshot.router.plan(Some(id), None)?;
-    match plan.current().filter(|_| may_use(context, id)) {
+    let router = &context.snapshot.router;
+    let plan = router.plan(Some(id), None, &next::facts(context))?;
+    match plan.candidates().first().filter(|_| may_use(context, id)) {
         Some(candidate) => Ok(entry(id, &candidate.provider.name)),
         None => Err(GatewayError::UnknownModel {
             model: id.to_owned(),

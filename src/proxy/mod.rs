@@ -26,6 +26,7 @@ mod guarded;
 mod headers;
 mod heartbeat;
 mod local;
+mod next;
 mod prepare;
 mod respond;
 mod rewritten;
@@ -102,7 +103,7 @@ impl Proxy {
             Kind::WebSocket(_) => {
                 let query = head.uri.query().unwrap_or_default();
                 context.request.model = auth::query_value(query, "model");
-                return settle::plan(context, hint.as_deref()).map(|()| false);
+                return settle::plan(head, context, hint.as_deref()).map(|()| false);
             }
             kind => {
                 let answered = Box::pin(local::answer(session, context, kind)).await;
@@ -114,7 +115,7 @@ impl Proxy {
         context.request = context.caller.inspect(&body.bytes)?;
         prepare::read_path(context);
         context.body = body.bytes;
-        settle::plan(context, hint.as_deref())?;
+        settle::plan(session.req_header(), context, hint.as_deref())?;
         if endpoint.kind == Kind::CountTokens && !prepare::is_counted(context) {
             let answered = Box::pin(local::estimate(session, context)).await;
             return answered.map(|()| true);
@@ -197,9 +198,12 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         context: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
+        if context.backoff.is_some() {
+            Box::pin(next::wait(session, context)).await?;
+        }
         attempt::begin(context)
     }
 

@@ -1,6 +1,6 @@
 //! The two ends of a request: who may serve it, and what is said and counted when it is over.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::{Error, http::RequestHeader};
 use pingora_proxy::Session;
@@ -8,12 +8,13 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    respond,
+    next, respond,
 };
 use crate::{
     config::RequestLog,
     error::GatewayError,
     pattern,
+    routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
     usage::record::Record,
 };
@@ -25,7 +26,11 @@ const MAX_NAME_BYTES: usize = 256;
 ///
 /// # Errors
 /// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
-pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), GatewayError> {
+pub(super) fn plan(
+    head: &RequestHeader,
+    context: &mut Context,
+    hint: Option<&str>,
+) -> Result<(), GatewayError> {
     let request = &context.request;
     let provider = request.provider.as_deref().or(hint);
     let model = request.model.as_deref();
@@ -51,8 +56,32 @@ pub(super) fn plan(context: &mut Context, hint: Option<&str>) -> Result<(), Gate
             allowed: allowed.join(", "),
         });
     }
-    context.plan = context.snapshot.router.plan(model, provider)?;
-    Ok(())
+    let facts = Facts {
+        headers: Some(&head.headers),
+        ..next::facts(context)
+    };
+    let plan = context.snapshot.router.plan(model, provider, &facts)?;
+    context.plan = plan;
+    context.deadline = deadline(head, context.started)?;
+    next::start(context)
+}
+
+/// When the request must be over: `X-Gateway-Timeout`, or LiteLLM's name for it, in seconds.
+fn deadline(head: &RequestHeader, started: Instant) -> Result<Option<Instant>, GatewayError> {
+    let named = ["x-gateway-timeout", "x-litellm-timeout"];
+    let value = named.iter().find_map(|name| header_text(head, name));
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let seconds = value.trim().trim_end_matches('s').parse().ok();
+    let wait = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match wait.filter(|wait| !wait.is_zero()) {
+        Some(wait) => Ok(started.checked_add(wait)),
+        None => {
+            let message = "The header `X-Gateway-Timeout` must be a number of seconds above 0.";
+            Err(GatewayError::invalid(message, None))
+        }
+    }
 }
 
 /// Says to the client that nobody could serve it, or that the answer is over. Gives back the

@@ -1,18 +1,41 @@
-//! Which provider serves a model, and who next. A [`Router`] is built from the configuration and
-//! asked once a request; what it answers is a [`Plan`].
+//! Which provider serves a request, and who next. A [`Router`] is built from the configuration and
+//! asked once a request; what it answers is a [`Plan`], which is asked again after each failure.
 //!
 //! A name is looked for in this order: alias, route, pool, `local:NAME`, `provider/model`,
 //! providers that list it or own it by name, providers that serve any name.
+//!
+//! ```text
+//! route    model and conditions → a pool, or one arm of an experiment
+//! pool     tiers of priority; in each a strategy picks among those that may be asked
+//! plan     who is being asked, who has been, the fallbacks behind them
+//! policy   after a failure: the next one, the same again after a while, or nobody
+//! ```
 
+pub mod chance;
+pub mod facts;
 mod plan;
+pub mod policy;
+pub mod pool;
+pub mod prompt;
+pub mod route;
+pub mod strategies;
 
 use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexMap;
 
-use crate::{error::GatewayError, pattern, upstream::provider::Provider};
+use crate::{
+    config::FailureClass,
+    error::GatewayError,
+    pattern,
+    price::{Price, Usd},
+    upstream::provider::Provider,
+};
 
-pub use plan::{Candidate, Candidates, ModelSource, Plan};
+use facts::Facts;
+pub use plan::{Candidate, Candidates, IsUsable, ModelSource, Plan, Reason, Stage};
+use pool::Pool;
+use route::Route;
 
 /// A provider as the router sees it.
 pub struct Member {
@@ -32,18 +55,29 @@ pub struct Member {
     pub default_model: Option<String>,
 }
 
-/// A provider's name, and the model's name there where it is not the client's.
-pub type PoolMember = (Arc<str>, Option<Arc<str>>);
-
 /// Everything that routing needs to know.
 #[derive(Default)]
 pub struct Router {
     /// By name, in the order of the configuration.
     pub members: IndexMap<Arc<str>, Member>,
-    /// Pools by name: members' names and the model's name there.
-    pub pools: HashMap<Box<str>, Vec<PoolMember>>,
-    /// Globs and the pools that they lead to.
-    pub routes: Vec<(Box<str>, Box<str>)>,
+    /// Pools by name.
+    pub pools: HashMap<Box<str>, Arc<Pool>>,
+    /// The first that matches wins.
+    pub routes: Vec<Route>,
+    /// Providers of `GATEWAY_PROVIDERS`, by weight, for models that all of them serve.
+    pub shared: Option<Arc<Pool>>,
+    /// The same, each with its usual model, for requests that name none.
+    pub shared_default: Option<Arc<Pool>>,
+    /// Who serves a model where nobody of its own can.
+    pub fallbacks: HashMap<Box<str>, Arc<[Box<str>]>>,
+    /// The same for all other models.
+    pub default_fallbacks: Option<Arc<[Box<str>]>>,
+    /// Who serves a model where the prompt is too long for it.
+    pub context_window_fallbacks: HashMap<Box<str>, Arc<[Box<str>]>>,
+    /// Which failures lead on.
+    pub fallback_on: Vec<FailureClass>,
+    /// Dearer candidates are not asked, in USD.
+    pub max_cost: Option<f64>,
     /// Other names for models.
     pub aliases: HashMap<Box<str>, Box<str>>,
     /// The model of a request that names none.
@@ -53,12 +87,17 @@ pub struct Router {
 }
 
 impl Router {
-    /// The candidates for a request that names `model` and perhaps a provider.
+    /// The plan for a request that names `model` and perhaps a provider.
     ///
     /// # Errors
     /// `NoModel`, `UnknownModel`, `ModelNotAllowed`, `ProviderNotConfigured`, and `InvalidBody`
     /// where the provider is unknown.
-    pub fn plan(&self, model: Option<&str>, provider: Option<&str>) -> Result<Plan, GatewayError> {
+    pub fn plan(
+        &self,
+        model: Option<&str>,
+        provider: Option<&str>,
+        facts: &Facts<'_>,
+    ) -> Result<Plan, GatewayError> {
         if let Some(provider) = provider {
             return self.at_provider(provider, model);
         }
@@ -66,16 +105,70 @@ impl Router {
             Some(_) => ModelSource::Custom,
             None => ModelSource::Default,
         };
-        let asked = self.asked(model, None).ok_or(GatewayError::NoModel)?;
-        let name = self.aliases.get(asked).map_or(asked, AsRef::as_ref);
-        let candidates = self.candidates(name)?;
-        if candidates.is_empty() {
+        let asked = self.asked(model, None);
+        if let (None, Some(shared)) = (asked, &self.shared_default) {
+            return Ok(Plan::new(Stage::Pool(shared.clone(), "".into()), source));
+        }
+        let asked = asked.ok_or(GatewayError::NoModel)?;
+        let name = self.alias(asked);
+        let route = self.routes.iter().find(|route| route.matches(name, facts));
+        let arm = route.and_then(|route| route.arm(facts));
+        let (stage, mut reason) = match arm {
+            Some(arm) => (
+                Stage::Pool(arm.pool.clone(), name.into()),
+                Reason::default(),
+            ),
+            None => (self.stage(name)?, Reason::default()),
+        };
+        if stage.is_empty() {
             return Err(GatewayError::UnknownModel {
                 model: asked.to_owned(),
                 nearest: self.nearest(asked),
             });
         }
-        Ok(Plan::new(candidates, source))
+        if let Stage::Pool(pool, _) = &stage {
+            reason.pool = Some(pool.name.clone());
+            reason.strategy = Some(pool.strategy);
+        }
+        reason.route = route.map(|route| route.name.clone());
+        reason.variant = arm.and_then(|arm| arm.name.clone());
+        let mut plan = Plan::new(stage, source);
+        plan.reason = reason;
+        plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
+        plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
+        plan.fallbacks.names = route
+            .and_then(|route| route.fallbacks.clone())
+            .or_else(|| self.fallbacks_of(asked, name))
+            .or_else(|| self.default_fallbacks.clone());
+        plan.larger = lookup(&self.context_window_fallbacks, asked, name);
+        Ok(plan)
+    }
+
+    fn fallbacks_of(&self, asked: &str, name: &str) -> Option<Arc<[Box<str>]>> {
+        lookup(&self.fallbacks, asked, name)
+    }
+
+    /// The route of a request, for `shadow`.
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| &*route.name == name)
+    }
+
+    /// Where aliases lead. `validate` has made sure that they end.
+    fn alias<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut name = name;
+        for _ in 0..self.aliases.len() {
+            match self.aliases.get(name) {
+                Some(next) => name = next,
+                None => break,
+            }
+        }
+        name
+    }
+
+    /// Those who serve a fallback's name; nobody where it leads nowhere.
+    pub fn fallback(&self, name: &str) -> Option<Stage> {
+        let stage = self.stage(self.alias(name)).ok()?;
+        (!stage.is_empty()).then_some(stage)
     }
 
     /// The name that a request goes by: its own, or the default of the provider that it names, or
@@ -86,37 +179,38 @@ impl Router {
         model.or_else(default).or(self.default_model.as_deref())
     }
 
-    fn candidates(&self, name: &str) -> Result<Candidates, GatewayError> {
-        let route = self
-            .routes
-            .iter()
-            .find(|(glob, _)| pattern::matches(glob, name));
-        let pool = route.map_or(name, |(_, pool)| pool);
-        if let Some(targets) = self.pools.get(pool) {
-            return Ok(self.pool(targets, name));
+    /// Those who serve the model of that name.
+    fn stage(&self, name: &str) -> Result<Stage, GatewayError> {
+        if let Some(pool) = self.pools.get(name) {
+            return Ok(Stage::Pool(pool.clone(), name.into()));
         }
         if let Some(local) = name.strip_prefix("local:") {
-            return self.local(local);
+            return self.local(local).map(Stage::List);
         }
         if let Some((prefix, rest)) = name.split_once('/') {
             if let Some(member) = self.members.get(prefix) {
-                return self.explicit(member, rest);
+                return self.explicit(member, rest).map(Stage::List);
             }
             let listed = self.listed(name);
             return match self.unconfigured.get(prefix) {
                 Some(variable) if listed.is_empty() => Err(not_configured(prefix, variable)),
-                _ => Ok(listed),
+                _ => Ok(Stage::List(listed)),
             };
         }
-        Ok(self.listed(name))
+        if let Some(shared) = &self.shared
+            && shared
+                .targets()
+                .all(|target| self.serves(&target.provider.name, name))
+        {
+            return Ok(Stage::Pool(shared.clone(), name.into()));
+        }
+        Ok(Stage::List(self.listed(name)))
     }
 
-    fn pool(&self, targets: &[PoolMember], name: &str) -> Candidates {
-        let candidate = |(provider, model): &PoolMember| {
-            let model = model.clone().unwrap_or_else(|| name.into());
-            Some(Candidate::new(&self.members.get(provider)?.provider, model))
-        };
-        targets.iter().filter_map(candidate).collect()
+    /// Whether that provider lists the model or owns it by name.
+    fn serves(&self, provider: &str, model: &str) -> bool {
+        let member = self.members.get(provider);
+        member.is_some_and(|member| member.owns(model) || member.lists(model))
     }
 
     /// `local:NAME` goes to the provider named `local`, else to one that runs beside the gateway.
@@ -173,21 +267,15 @@ impl Router {
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix(['/', ':']))
             .unwrap_or(model);
-        Ok(Plan::new(self.explicit(member, own_name)?, source))
+        let list = self.explicit(member, own_name)?;
+        Ok(Plan::new(Stage::List(list), source))
     }
 
     /// Providers that list a name or own it by custom, by priority, owners first among equals;
     /// where there is none, those that serve any name.
     fn listed(&self, name: &str) -> Candidates {
         let rank = |member: &Member| {
-            let owns = member
-                .patterns
-                .iter()
-                .any(|glob| pattern::matches(glob, name));
-            let lists = member
-                .models
-                .iter()
-                .any(|glob| pattern::matches(glob, name));
+            let (owns, lists) = (member.owns(name), member.lists(name));
             ((owns || lists) && member.allows(name)).then_some((member.priority, !owns))
         };
         let mut found: Vec<_> = self
@@ -237,6 +325,17 @@ impl Router {
 }
 
 impl Member {
+    /// Whether the model is its own by name.
+    fn owns(&self, model: &str) -> bool {
+        let mut patterns = self.patterns.iter();
+        patterns.any(|glob| pattern::matches(glob, model))
+    }
+
+    /// Whether it lists the model.
+    fn lists(&self, model: &str) -> bool {
+        self.models.iter().any(|glob| pattern::matches(glob, model))
+    }
+
     fn allows(&self, model: &str) -> bool {
         self.allowed.is_empty()
             || self
@@ -244,6 +343,31 @@ impl Member {
                 .iter()
                 .any(|glob| pattern::matches(glob, model))
     }
+}
+
+fn lookup<T: Clone>(map: &HashMap<Box<str>, T>, asked: &str, name: &str) -> Option<T> {
+    map.get(asked).or_else(|| map.get(name)).cloned()
+}
+
+/// What this request costs at a price, about.
+pub fn estimate(price: &Price, facts: &Facts<'_>) -> Usd {
+    let prompt = facts.prompt();
+    let most = prompt.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS);
+    price.estimate(prompt.tokens, most)
+}
+
+/// How long an answer is, about, where the request does not bound it. Few come near a model's own bound.
+const USUAL_OUTPUT_TOKENS: u64 = 1000;
+
+/// A number for these names, the same in every process.
+fn digest(names: &[&str]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for name in names {
+        for byte in name.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash ^ (hash >> 29)
 }
 
 fn not_configured(provider: &str, variable: &str) -> GatewayError {

@@ -1,10 +1,15 @@
-//! The order in which a request's candidates are tried.
+//! Who is asked for one request, one after the other. Candidates are picked when they are needed: who may
+//! be asked has changed by then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 
-use crate::upstream::provider::Provider;
+use super::{
+    facts::Facts,
+    pool::{Pool, Target},
+};
+use crate::{config::FailureClass, health::Target as TargetHealth, upstream::provider::Provider};
 
 /// A provider and the model's name there.
 #[derive(Clone)]
@@ -13,6 +18,8 @@ pub struct Candidate {
     pub provider: Arc<Provider>,
     /// The model's name there.
     pub model: Arc<str>,
+    /// How the model is doing there.
+    pub health: Arc<TargetHealth>,
 }
 
 impl Candidate {
@@ -20,6 +27,7 @@ impl Candidate {
     pub fn new(provider: &Arc<Provider>, model: Arc<str>) -> Self {
         Candidate {
             provider: provider.clone(),
+            health: provider.health.target(&model),
             model,
         }
     }
@@ -38,40 +46,199 @@ pub enum ModelSource {
     Default,
 }
 
-/// Ordered candidates, and which of them is being tried.
-#[derive(Clone, Default)]
-pub struct Plan {
-    candidates: Candidates,
-    at: usize,
-    source: ModelSource,
+/// Those who serve a model.
+#[derive(Clone)]
+pub enum Stage {
+    /// A pool, asked for a model.
+    Pool(Arc<Pool>, Arc<str>),
+    /// A few, in order.
+    List(Candidates),
 }
 
-impl Plan {
-    /// A plan that starts with the first of `candidates`.
-    pub fn new(candidates: Candidates, source: ModelSource) -> Self {
-        Plan {
-            candidates,
-            at: 0,
-            source,
+impl Stage {
+    /// Nobody.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Stage::Pool(pool, _) => pool.targets().next().is_none(),
+            Stage::List(list) => list.is_empty(),
         }
     }
 
-    /// The candidate being tried; `None` where all have been.
+    /// All of them, in order.
+    pub fn candidates(&self) -> Candidates {
+        match self {
+            Stage::Pool(pool, asked) => pool
+                .targets()
+                .map(|target| target.candidate(asked))
+                .collect(),
+            Stage::List(list) => list.clone(),
+        }
+    }
+
+    fn pick(
+        &self,
+        facts: &Facts<'_>,
+        now: Instant,
+        is_usable: &dyn Fn(usize, &Provider, &str, &TargetHealth) -> bool,
+    ) -> Option<(usize, Candidate)> {
+        match self {
+            Stage::Pool(pool, asked) => {
+                let usable = |at: usize, target: &Target| {
+                    let health = target.health(asked);
+                    let model = target.model.as_deref().unwrap_or(asked);
+                    is_usable(at, &target.provider, model, &health)
+                };
+                let (at, target) = pool.pick(facts, asked, now, &usable)?;
+                Some((at, target.candidate(asked)))
+            }
+            Stage::List(list) => {
+                let mut all = list.iter().enumerate();
+                let usable = |(at, candidate): &(usize, &Candidate)| {
+                    is_usable(
+                        *at,
+                        &candidate.provider,
+                        &candidate.model,
+                        &candidate.health,
+                    )
+                };
+                let (at, candidate) = all.find(usable)?;
+                Some((at, candidate.clone()))
+            }
+        }
+    }
+}
+
+/// Why a request goes where it goes, for headers, logs and `gateway route test`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reason {
+    /// The route that matched.
+    pub route: Option<Arc<str>>,
+    /// The arm of its experiment.
+    pub variant: Option<Arc<str>>,
+    /// The pool.
+    pub pool: Option<Arc<str>>,
+    /// The pool's strategy.
+    pub strategy: Option<&'static str>,
+}
+
+/// Who is asked, and what comes where they fail.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// Those that serve the model, and the fallbacks that have been needed so far.
+    stages: SmallVec<[Stage; 1]>,
+    /// Who is being asked.
+    current: Option<Candidate>,
+    /// Its stage and place.
+    at: (usize, usize),
+    /// Who has been asked in this round.
+    tried: SmallVec<[(usize, usize); 4]>,
+    /// The only one that may be asked next.
+    pinned: Option<(usize, usize)>,
+    /// Rounds beyond the first.
+    pub(super) repeats: u32,
+    source: ModelSource,
+    /// Names of those to ask behind all of these, in order.
+    pub(super) fallbacks: Fallbacks,
+    /// Names of those to ask where the prompt is too long.
+    pub(super) larger: Option<Arc<[Box<str>]>>,
+    /// Which failures lead on; `None` for the usual.
+    pub(super) fallback_on: Option<Arc<[FailureClass]>>,
+    /// Why.
+    pub reason: Reason,
+    /// Dearer candidates are not asked, in USD.
+    pub max_cost: Option<f64>,
+}
+
+/// A chain of names that lead to more candidates, and how far it has been gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fallbacks {
+    pub(super) names: Option<Arc<[Box<str>]>>,
+    pub(super) at: usize,
+}
+
+impl Fallbacks {
+    /// The next name.
+    pub(super) fn next(&mut self) -> Option<Box<str>> {
+        let name = self.names.as_ref()?.get(self.at)?.clone();
+        self.at += 1;
+        Some(name)
+    }
+}
+
+/// Whether a candidate may be asked, besides what the plan itself knows.
+pub type IsUsable<'a> = dyn Fn(&Provider, &str, &TargetHealth) -> bool + 'a;
+
+impl Plan {
+    /// A plan that begins with `stage`.
+    pub fn new(stage: Stage, source: ModelSource) -> Self {
+        Plan {
+            stages: SmallVec::from_iter([stage]),
+            source,
+            ..Plan::default()
+        }
+    }
+
+    /// The candidate being asked; where all have been, the last of them, for the answer to name.
     pub fn current(&self) -> Option<&Candidate> {
-        self.candidates.get(self.at)
+        self.current.as_ref()
     }
 
-    /// Goes on to the next candidate. `false` where there is none; the last stays current then,
-    /// for the answer to name.
-    pub fn advance(&mut self) -> bool {
-        let more = self.at + 1 < self.candidates.len();
-        self.at += usize::from(more);
-        more
+    /// Goes on to a candidate of the known stages that has not been asked in this round.
+    pub fn advance(&mut self, facts: &Facts<'_>, now: Instant, is_usable: &IsUsable<'_>) -> bool {
+        let Some((at, candidate)) = self.find(facts, now, is_usable) else {
+            return false;
+        };
+        self.at = at;
+        self.pinned = None;
+        self.tried.push(at);
+        self.current = Some(candidate);
+        true
     }
 
-    /// Whether the current candidate is the last.
-    pub fn is_last(&self) -> bool {
-        self.at + 1 >= self.candidates.len()
+    /// Whether there is one.
+    pub fn has_next(&self, facts: &Facts<'_>, now: Instant, is_usable: &IsUsable<'_>) -> bool {
+        self.find(facts, now, is_usable).is_some()
+    }
+
+    fn find(
+        &self,
+        facts: &Facts<'_>,
+        now: Instant,
+        is_usable: &IsUsable<'_>,
+    ) -> Option<((usize, usize), Candidate)> {
+        self.stages.iter().enumerate().find_map(|(number, stage)| {
+            let is_open = |place| match self.pinned {
+                Some(pinned) => pinned == (number, place),
+                None => !self.tried.contains(&(number, place)),
+            };
+            let usable = |place: usize, provider: &Provider, model: &str, health: &TargetHealth| {
+                is_open(place) && is_usable(provider, model, health)
+            };
+            let (place, candidate) = stage.pick(facts, now, &usable)?;
+            Some(((number, place), candidate))
+        })
+    }
+
+    /// Adds a stage behind the others.
+    pub fn append(&mut self, stage: Stage) {
+        self.stages.push(stage);
+    }
+
+    /// Replaces everybody not asked yet.
+    pub fn instead(&mut self, stage: Stage) {
+        self.stages.clear();
+        self.tried.clear();
+        self.stages.push(stage);
+    }
+
+    /// Another round, for the current candidate alone.
+    pub fn repeat_current(&mut self) {
+        self.pinned = Some(self.at);
+    }
+
+    /// Another round: everyone may be asked again.
+    pub fn restart(&mut self) {
+        self.tried.clear();
     }
 
     /// `local`, `custom` or `default`, for `X-Model-Source`.
@@ -83,8 +250,8 @@ impl Plan {
         }
     }
 
-    /// All candidates, in order.
-    pub fn candidates(&self) -> &[Candidate] {
-        &self.candidates
+    /// Everybody known so far, in order.
+    pub fn candidates(&self) -> Candidates {
+        self.stages.iter().flat_map(Stage::candidates).collect()
     }
 }

@@ -1,12 +1,23 @@
-//! The order in which names are looked for.
+//! The order in which names are looked for, who comes next, and what conditions ask for.
 
 use pingora::upstreams::peer::ALPN;
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{LazyLock, OnceLock},
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::{
     chat::target::Quirks,
+    config::{Routing, StrategyName},
     dialects,
+    health::ProviderHealth,
+    routing::{
+        policy::{Asking, Failure, Next},
+        pool::{Target, Tier},
+        prompt::Prompt,
+        route::Arm,
+    },
     upstream::{
         credential::{Credential, Keys},
         discovery::Hosts,
@@ -16,12 +27,13 @@ use crate::{
 
 static GPT: LazyLock<Vec<String>> = LazyLock::new(|| vec!["gpt-*".to_owned()]);
 
-fn member(name: &str, models: &[&str]) -> Member {
+/// A provider that nobody calls.
+pub(super) fn provider(name: &str, kind: &str) -> Arc<Provider> {
     let wait = Duration::from_secs(1);
     let settings = Settings {
         name,
         base_url: &http::Uri::from_static("http://127.0.0.1:1/v1"),
-        kind: name,
+        kind,
         dialects: vec![dialects::by_name("openai_chat").unwrap()],
         paths: HashMap::default(),
         quirks: Quirks::default(),
@@ -39,9 +51,14 @@ fn member(name: &str, models: &[&str]) -> Member {
             total: wait,
         },
         local: name == "local",
+        health: Arc::new(ProviderHealth::default()),
     };
+    Arc::new(Provider::new(settings, &Hosts::default()).unwrap())
+}
+
+fn member(name: &str, models: &[&str]) -> Member {
     Member {
-        provider: Arc::new(Provider::new(settings, &Hosts::default()).unwrap()),
+        provider: provider(name, name),
         models: models.iter().map(ToString::to_string).collect(),
         allowed: Vec::new(),
         patterns: if name == "openai" { &GPT } else { &[] },
@@ -63,22 +80,90 @@ fn router() -> Router {
     }
     router.members["local"].allowed = vec!["qwen*".into()];
     router.aliases.insert("fast".into(), "vllm/tiny".into());
-    router.pools.insert(
-        "both".into(),
-        vec![
-            ("vllm".into(), None),
-            ("openai".into(), Some("gpt-5".into())),
-        ],
+    let target = |provider: &str, model: Option<&str>| Target {
+        provider: router.members[provider].provider.clone(),
+        model: model.map(Into::into),
+        health: None,
+        price: None,
+        weight: 1,
+        rpm: None,
+        tpm: None,
+    };
+    let both = pool(
+        "both",
+        vec![target("vllm", None), target("openai", Some("gpt-5"))],
     );
-    router.routes.push(("team-*".into(), "both".into()));
+    let solo = pool("solo", vec![target("local", Some("qwen"))]);
+    router.pools.insert("both".into(), both.clone());
+    router.pools.insert("solo".into(), solo);
+    router.routes.push(route("team-*", &both));
+    router.fallback_on = Routing::default().fallback_on;
     router
         .unconfigured
         .insert("groq".into(), "GROQ_API_KEY".into());
     router
 }
 
+fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
+    let strategy = strategies::build(StrategyName::Priority, &targets);
+    Arc::new(Pool {
+        name: name.into(),
+        strategy: "priority",
+        tiers: vec![Tier { targets, strategy }],
+    })
+}
+
+fn route(model: &str, pool: &Arc<Pool>) -> Route {
+    Route {
+        name: "r".into(),
+        model: model.into(),
+        when: Default::default(),
+        arms: vec![Arm {
+            name: None,
+            pool: pool.clone(),
+            weight: 1,
+        }],
+        fallbacks: None,
+        fallback_on: None,
+        shadow: None,
+        max_cost: None,
+    }
+}
+
+static NO_PROMPT: OnceLock<Prompt> = OnceLock::new();
+const NOTHING: Facts<'_> = Facts {
+    key: None,
+    team: None,
+    headers: None,
+    stream: false,
+    body: b"",
+    prompt: &NO_PROMPT,
+};
+
+fn asking<'a>(router: &'a Router, rules: &'a Routing) -> Asking<'a> {
+    Asking {
+        router,
+        rules,
+        facts: &NOTHING,
+        now: Instant::now(),
+        deadline: None,
+    }
+}
+
+fn failure(class: FailureClass) -> Failure {
+    Failure {
+        class: Some(class),
+        is_repeatable: true,
+        retry_after: None,
+    }
+}
+
+fn who(plan: &Plan) -> &str {
+    &plan.current().unwrap().provider.name
+}
+
 fn ask(model: &str) -> Vec<String> {
-    let plan = router().plan(Some(model), None).unwrap();
+    let plan = router().plan(Some(model), None, &NOTHING).unwrap();
     plan.candidates()
         .iter()
         .map(|candidate| format!("{}:{}", candidate.provider.name, candidate.model))
@@ -107,15 +192,22 @@ fn names_lead_where_they_should() {
 fn a_lower_number_is_asked_first() {
     let mut router = router();
     router.members["proxy"].priority = -1;
-    let plan = router.plan(Some("gpt-4o"), None).unwrap();
-    assert_eq!(plan.current().unwrap().provider.name.as_ref(), "proxy");
+    let mut plan = router.plan(Some("gpt-4o"), None, &NOTHING).unwrap();
+    assert!(asking(&router, &Routing::default()).start(&mut plan));
+    assert_eq!(who(&plan), "proxy");
 }
 
 #[test]
 fn what_cannot_be_served_is_told_apart() {
     let mut router = router();
     router.members.shift_remove("vllm");
-    let code = |model, provider| router.plan(model, provider).map(|_| ()).unwrap_err().code();
+    let code = |model, provider| {
+        router
+            .plan(model, provider, &NOTHING)
+            .map(|_| ())
+            .unwrap_err()
+            .code()
+    };
     assert_eq!(code(None, None), "missing_model");
     assert_eq!(code(Some("gp-4o"), None), "model_not_found");
     assert_eq!(code(Some("local:llama"), None), "model_not_allowed");
@@ -123,7 +215,7 @@ fn what_cannot_be_served_is_told_apart() {
     assert_eq!(code(Some("x"), Some("groq")), "provider_not_configured");
     assert_eq!(code(Some("x"), Some("nobody")), "invalid_body");
     let unknown = router
-        .plan(Some("gp-4o"), None)
+        .plan(Some("gp-4o"), None, &NOTHING)
         .map(|_| ())
         .unwrap_err()
         .to_string();
@@ -131,10 +223,189 @@ fn what_cannot_be_served_is_told_apart() {
 }
 
 #[test]
-fn a_plan_is_tried_in_order() {
-    let mut plan = router().plan(Some("both"), None).unwrap();
-    assert!(!plan.is_last());
-    assert!(plan.advance());
-    assert!(plan.is_last() && !plan.advance());
-    assert_eq!(plan.current().unwrap().provider.name.as_ref(), "openai");
+fn candidates_are_asked_in_order_then_the_fallbacks_then_again() {
+    let mut router = router();
+    router.fallbacks.insert(
+        "both".into(),
+        ["solo".into(), "local:unknown".into()].into(),
+    );
+    let mut rules = Routing::default();
+    rules.retries.max = 1;
+    let asking = asking(&router, &rules);
+    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
+    assert!(asking.start(&mut plan));
+    assert_eq!(who(&plan), "vllm");
+    let failed = failure(FailureClass::ServerError);
+    assert_eq!(asking.next(&mut plan, failed), Next::Now);
+    assert_eq!(who(&plan), "openai");
+    assert_eq!(asking.next(&mut plan, failed), Next::Now);
+    assert_eq!(who(&plan), "local");
+    assert!(
+        matches!(asking.next(&mut plan, failed), Next::After(wait) if wait <= Duration::from_millis(200))
+    );
+    assert!(asking.start(&mut plan));
+    assert_eq!(who(&plan), "vllm");
+    assert_eq!(asking.next(&mut plan, failed), Next::Now);
+    assert_eq!(asking.next(&mut plan, failed), Next::Now);
+    assert_eq!(asking.next(&mut plan, failed), Next::Stop);
+}
+
+#[test]
+fn what_the_request_got_wrong_stops_it_and_some_failures_stay_where_they_are() {
+    let router = router();
+    let mut rules = Routing::default();
+    rules.retries.on.push(FailureClass::ContentPolicy);
+    let asking = asking(&router, &rules);
+    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
+    asking.start(&mut plan);
+    assert_eq!(asking.next(&mut plan, Failure::default()), Next::Stop);
+    // No fallback of this class: the same one again.
+    let refused = failure(FailureClass::ContentPolicy);
+    assert!(matches!(asking.next(&mut plan, refused), Next::After(_)));
+    assert!(asking.start(&mut plan));
+    assert_eq!(who(&plan), "vllm");
+}
+
+#[test]
+fn nobody_waits_longer_than_allowed() {
+    let router = router();
+    let rules = Routing::default();
+    let mut asking = asking(&router, &rules);
+    let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
+    asking.start(&mut plan);
+    let wait = |seconds| Failure {
+        retry_after: Some(Duration::from_secs(seconds)),
+        ..failure(FailureClass::RateLimit)
+    };
+    assert_eq!(asking.next(&mut plan, wait(31)), Next::Stop);
+    asking.deadline = Some(asking.now + Duration::from_secs(5));
+    assert_eq!(asking.next(&mut plan, wait(5)), Next::Stop);
+    assert_eq!(
+        asking.next(&mut plan, wait(4)),
+        Next::After(Duration::from_secs(4))
+    );
+}
+
+#[test]
+fn a_prompt_that_is_too_long_goes_where_longer_ones_go() {
+    let mut router = router();
+    router
+        .context_window_fallbacks
+        .insert("both".into(), ["solo".into()].into());
+    let rules = Routing::default();
+    let asking = asking(&router, &rules);
+    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
+    asking.start(&mut plan);
+    assert_eq!(
+        asking.next(&mut plan, failure(FailureClass::ContextWindow)),
+        Next::Now
+    );
+    assert_eq!(who(&plan), "local");
+    assert_eq!(
+        asking.next(&mut plan, failure(FailureClass::ContextWindow)),
+        Next::Stop
+    );
+}
+
+#[test]
+fn a_budget_that_is_used_up_lets_nobody_be_asked_again() {
+    let router = router();
+    let mut rules = Routing::default();
+    rules.retries.max = 100;
+    rules.retries.budget_size = 2;
+    let asking = asking(&router, &rules);
+    let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
+    asking.start(&mut plan);
+    for _ in 0..2 {
+        assert!(matches!(
+            asking.next(&mut plan, failure(FailureClass::ServerError)),
+            Next::After(_)
+        ));
+        assert!(asking.start(&mut plan));
+    }
+    assert!(matches!(
+        asking.next(&mut plan, failure(FailureClass::ServerError)),
+        Next::After(_)
+    ));
+    assert!(!asking.start(&mut plan));
+}
+
+#[test]
+fn conditions_choose_among_routes() {
+    let mut router = router();
+    let (both, solo) = (router.pools["both"].clone(), router.pools["solo"].clone());
+    router.routes.clear();
+    let mut tools = route("*", &solo);
+    tools.when.tools = Some(true);
+    let mut team = route("gpt-*", &solo);
+    team.when.teams = vec!["red*".into()];
+    team.when.prompt_tokens.max = Some(100);
+    let mut header = route("*", &solo);
+    header.when.headers.insert("x-env".into(), "prod*".into());
+    router.routes = vec![tools, team, header, route("*", &both)];
+    let pool = |facts: &Facts<'_>| {
+        let plan = router.plan(Some("gpt-x"), None, facts).unwrap();
+        plan.reason.pool.unwrap().to_string()
+    };
+    assert_eq!(pool(&NOTHING), "both");
+    let prompt = OnceLock::new();
+    let offering = Facts {
+        body: br#"{"tools": [{"type": "function"}]}"#,
+        prompt: &prompt,
+        ..NOTHING
+    };
+    assert_eq!(pool(&offering), "solo");
+    let red = Facts {
+        team: Some("redshift"),
+        ..NOTHING
+    };
+    assert_eq!(pool(&red), "solo");
+    let prompt = OnceLock::from(Prompt {
+        tokens: 101,
+        ..Prompt::default()
+    });
+    let long = Facts {
+        prompt: &prompt,
+        ..red
+    };
+    assert_eq!(pool(&long), "both");
+    let headers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-env"),
+        http::HeaderValue::from_static("production"),
+    )]);
+    let production = Facts {
+        headers: Some(&headers),
+        ..NOTHING
+    };
+    assert_eq!(pool(&production), "solo");
+}
+
+#[test]
+fn a_caller_stays_in_its_arm_and_arms_get_their_share() {
+    let mut router = router();
+    let mut split = route("m", &router.pools["both"].clone());
+    let arm = |name: &str, weight| Arm {
+        name: Some(name.into()),
+        pool: router.pools["solo"].clone(),
+        weight,
+    };
+    split.arms = vec![arm("a", 90), arm("b", 10)];
+    router.routes = vec![split];
+    let variant = |key: &str| {
+        let facts = Facts {
+            key: Some(key),
+            ..NOTHING
+        };
+        let plan = router.plan(Some("m"), None, &facts).unwrap();
+        plan.reason.variant.unwrap().to_string()
+    };
+    let names: Vec<String> = (0..5000).map(|number| format!("key-{number}")).collect();
+    let in_b = names.iter().filter(|name| variant(name) == "b").count();
+    assert!((400..600).contains(&in_b), "{in_b}");
+    assert!(
+        names
+            .iter()
+            .take(50)
+            .all(|name| variant(name) == variant(name))
+    );
 }

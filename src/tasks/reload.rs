@@ -133,7 +133,7 @@ async fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>,
         log::warn!("{warning}");
     }
     let restart = needs_restart(&gateway.snapshot().config, &loaded.config);
-    let built = snapshot::build(loaded.config, &gateway.hosts, &gateway.tokens);
+    let built = snapshot::build(loaded.config, gateway.into());
     if built.is_err() {
         gateway.hosts.forget_unused();
     }

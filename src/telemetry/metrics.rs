@@ -8,8 +8,8 @@ use std::{
 
 use parking_lot::RwLock;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::{chat::usage::Usage, error::Outcome};
@@ -48,6 +48,7 @@ pub struct Metrics {
     pub retries: IntCounter,
     /// Attempts that went on to the next candidate.
     pub fallbacks: IntCounter,
+    breaker: IntGaugeVec,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
     /// Connections closed at once because their address held too many.
@@ -124,6 +125,14 @@ impl Metrics {
         registry.register(Box::new(overhead.clone()))?;
         let in_flight = IntGauge::new("gateway_requests_in_flight", "Requests being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
+        let breaker = IntGaugeVec::new(
+            Opts::new(
+                "gateway_breaker_state",
+                "Circuit breakers that have opened: 0 closed, 1 half open (a probe is under way or next), 2 open.",
+            ),
+            &["provider", "model"],
+        )?;
+        registry.register(Box::new(breaker.clone()))?;
         Ok(Metrics {
             requests: counters(
                 "gateway_requests_total",
@@ -170,6 +179,7 @@ impl Metrics {
                 "gateway_fallbacks_total",
                 "Attempts that went on to the next candidate.",
             )?,
+            breaker,
             broken_answers: counter(
                 "gateway_broken_answers_total",
                 "Answers that broke off after their first byte had reached the client.",
@@ -221,6 +231,14 @@ impl Metrics {
             .entry(model.into())
             .or_insert_with(|| Arc::new(self.new_series(provider, model)))
             .clone()
+    }
+
+    /// The breaker of a target has opened or closed. There are as many of these as there are series at
+    /// most.
+    pub fn breaker(&self, series: &Series, state: i64) {
+        self.breaker
+            .with_label_values(&[series.provider.as_ref(), &series.model])
+            .set(state);
     }
 
     fn new_series(&self, provider: &Arc<str>, model: &str) -> Series {

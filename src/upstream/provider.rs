@@ -25,7 +25,10 @@ use super::{
     credential::Credential,
     discovery::{Host, Hosts},
 };
-use crate::{chat::target::Quirks, dialects::Dialect, error::AnswerError, secret::Secret};
+use crate::{
+    chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth,
+    secret::Secret,
+};
 
 /// Streams on one HTTP/2 connection to a provider, at most.
 const MAX_H2_STREAMS: usize = 100;
@@ -77,6 +80,8 @@ pub struct Settings<'a> {
     pub timeouts: Patience,
     /// Whether it runs beside the gateway (`X-Model-Source: local`).
     pub local: bool,
+    /// How it is doing.
+    pub health: Arc<ProviderHealth>,
 }
 
 /// How long to wait for a provider.
@@ -115,6 +120,8 @@ pub struct Provider {
     pub local: bool,
     /// How it knows whose request it is.
     pub credential: Credential,
+    /// How it is doing.
+    pub health: Arc<ProviderHealth>,
     host: Arc<Host>,
     peer: HttpPeer,
     websocket_peer: HttpPeer,
@@ -162,6 +169,7 @@ impl Provider {
             path_prefix: url.path().trim_end_matches('/').into(),
             timeouts: settings.timeouts,
             local: settings.local,
+            health: settings.health,
             host: hosts.get(host, port),
             websocket_peer,
             peer,

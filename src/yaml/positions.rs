@@ -57,6 +57,11 @@ impl Positions {
         }
     }
 
+    /// Whether the file has something at `path`.
+    pub fn knows(&self, path: &str) -> bool {
+        self.places.contains_key(path)
+    }
+
     /// Line and column of the value at `path`, or of its key where the value is a collection.
     /// `None` where the file does not set it.
     pub fn get(&self, path: &str) -> Option<(u32, u32)> {

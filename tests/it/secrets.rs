@@ -20,6 +20,7 @@ fn yaml(one: &str) -> String {
         "listen: {{port: 0, admin_port: 0}}\n\
          auth: {{keys: [{{name: app, key: {CLIENT}}}], master_key: {MASTER}}}\n\
          telemetry: {{log: {{level: trace}}}}\n\
+         routing: {{retries: {{max: 0}}, breaker: {{enabled: false}}, key_bench_seconds: 0}}\n\
          providers:\n  one:\n    base_url: \"{one}\"\n    api_keys: [{PROVIDER}, {SECOND}]\n    \
          headers: {{CF-Access-Client-Secret: {HEADER}}}\n    models: [m]\n    \
          timeouts: {{connect_seconds: 1, first_byte_seconds: 1, idle_seconds: 1}}\n"

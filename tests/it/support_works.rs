@@ -320,6 +320,6 @@ fn configurations_are_yaml_that_the_gateway_knows() {
         .build();
     let config: ai_gateway::config::Config = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(config.providers.len(), 3);
-    assert_eq!(config.pools["both"].len(), 2);
+    assert_eq!(config.pools["both"].targets.len(), 2);
     assert_eq!(config.auth.keys[0].key.expose(), config::CLIENT_KEY);
 }

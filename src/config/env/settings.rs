@@ -4,7 +4,7 @@ use serde::{Deserialize, de::value::StrDeserializer};
 
 use super::{Applying, kubernetes};
 use crate::{
-    config::{ByteSize, Config, StaticKey},
+    config::{ByteSize, Config, Seconds, StaticKey},
     secret::Secret,
 };
 
@@ -81,6 +81,40 @@ const SETTINGS: &[Setting] = &[
         path: "default_model",
         takes: "a model's name",
         set: |config, value| put(&mut config.default_model, Some(Some(value.to_owned()))),
+    },
+    Setting {
+        names: &["GATEWAY_RETRY_MAX"],
+        path: "routing.retries.max",
+        takes: "a whole number such as 3",
+        set: |config, value| put(&mut config.routing.retries.max, value.parse().ok()),
+    },
+    Setting {
+        names: &["RETRY_ENABLED"],
+        path: "routing.retries.max",
+        takes: "1 or 0",
+        set: |config, value| {
+            if !switch(value)? {
+                config.routing.retries.max = 0;
+            }
+            Some(())
+        },
+    },
+    Setting {
+        names: &["CIRCUIT_BREAKER_ENABLED"],
+        path: "routing.breaker.enabled",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.routing.breaker.enabled, switch(value)),
+    },
+    Setting {
+        names: &["GATEWAY_HEALTH_CHECK_INTERVAL"],
+        path: "routing.health_check.interval_seconds",
+        takes: "a time such as 30s",
+        set: |config, value| {
+            let check = &mut config.routing.health_check;
+            put(&mut check.interval_seconds, seconds(value))?;
+            check.active = true;
+            Some(())
+        },
     },
     Setting {
         names: &["GATEWAY_DATA_DIR"],
@@ -164,6 +198,16 @@ fn client_key(applying: &mut Applying<'_>) {
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     *place = value?;
     Some(())
+}
+
+/// `30`, `30s`, `500ms`, `1m`.
+fn seconds(value: &str) -> Option<Seconds> {
+    let plain = value.trim().parse::<f64>().ok();
+    let seconds = match plain {
+        Some(seconds) => seconds,
+        None => humantime::parse_duration(value.trim()).ok()?.as_secs_f64(),
+    };
+    (seconds > 0.0 && seconds <= Seconds::MAX.0).then_some(Seconds(seconds))
 }
 
 fn switch(value: &str) -> Option<bool> {

@@ -3,11 +3,15 @@
 use super::Check;
 use crate::providers::catalog;
 
+/// Pingora keeps a list as long as all weights together.
+const MAX_WEIGHT: u16 = 1000;
+
 impl Check<'_> {
     pub(super) fn routing(&mut self) {
         self.pools();
         self.routes();
         self.aliases();
+        self.rules();
         if let Some(model) = &self.config.default_model {
             if model.trim().is_empty() {
                 self.problem("default_model", "is empty; leave it out instead");
@@ -18,16 +22,20 @@ impl Check<'_> {
     }
 
     fn pools(&mut self) {
-        for (name, targets) in &self.config.pools {
+        for (name, pool) in &self.config.pools {
             let path = format!("pools.{name}");
-            if targets.is_empty() {
+            if pool.targets.is_empty() {
                 self.problem(
                     &path,
                     format!("the pool `{name}` is empty; give it a target"),
                 );
             }
-            for (index, target) in targets.iter().enumerate() {
-                let path = format!("{path}.{index}");
+            for (index, target) in pool.targets.iter().enumerate() {
+                let path = match self.positions.knows(&format!("{path}.targets")) {
+                    true => format!("{path}.targets.{index}"),
+                    false => format!("{path}.{index}"),
+                };
+                self.at_most(&format!("{path}.weight"), target.weight, MAX_WEIGHT);
                 self.provider(&format!("{path}.provider"), &target.provider);
                 if target
                     .model
@@ -42,7 +50,6 @@ impl Check<'_> {
     }
 
     fn routes(&mut self) {
-        let pools = &self.config.pools;
         for (index, route) in self.config.routes.iter().enumerate() {
             let path = format!("routes.{index}");
             if route.model.trim().is_empty() {
@@ -52,12 +59,117 @@ impl Check<'_> {
                     "is empty; write a model's name or a glob such as `gpt-*`",
                 );
             }
-            if !pools.contains_key(&route.pool) {
-                let message = format!("there is no pool `{}`", route.pool);
-                let known = pools.keys().map(String::as_str);
-                self.unknown(&format!("{path}.pool"), message, &route.pool, known);
+            match (&route.pool, route.split.is_empty()) {
+                (Some(pool), true) => self.pool(&format!("{path}.pool"), pool),
+                (None, false) => {}
+                (Some(_), false) => {
+                    self.problem(&path, "has a `pool` and a `split`; leave one of them out");
+                }
+                (None, true) => {
+                    self.problem(
+                        &path,
+                        "leads nowhere; give it a `pool`, or a `split` of several",
+                    );
+                }
+            }
+            for (index, arm) in route.split.iter().enumerate() {
+                let path = format!("{path}.split.{index}");
+                self.pool(&format!("{path}.pool"), &arm.pool);
+                self.at_most(&format!("{path}.weight"), arm.weight, MAX_WEIGHT);
+            }
+            if !route.split.is_empty() && route.split.iter().all(|arm| arm.weight == 0) {
+                self.problem(&format!("{path}.split"), "nobody has a weight above 0");
+            }
+            let chain = route.fallbacks.iter().flatten().enumerate();
+            for (index, name) in chain {
+                self.target(&format!("{path}.fallbacks.{index}"), name);
+            }
+            if let Some(shadow) = &route.shadow {
+                self.target(&format!("{path}.shadow.to"), &shadow.to);
+                if !(0.0..=100.0).contains(&shadow.percent) {
+                    self.problem(&format!("{path}.shadow.percent"), "must be from 0 to 100");
+                }
+            }
+            self.price(
+                &format!("{path}.max_cost_per_request"),
+                route.max_cost_per_request,
+            );
+            for (name, _) in &route.when.headers {
+                if http::HeaderName::try_from(name.as_str()).is_err() {
+                    self.problem(
+                        &format!("{path}.when.headers.{name}"),
+                        "is no header's name",
+                    );
+                }
             }
         }
+    }
+
+    /// Checks that there is a pool of this name.
+    fn pool(&mut self, path: &str, name: &str) {
+        let pools = &self.config.pools;
+        if !pools.contains_key(name) {
+            let message = format!("there is no pool `{name}`");
+            self.unknown(path, message, name, pools.keys().map(String::as_str));
+        }
+    }
+
+    fn at_most(&mut self, path: &str, weight: u16, most: u16) {
+        if weight > most {
+            self.problem(path, format!("must be from 0 to {most}"));
+        }
+    }
+
+    fn price(&mut self, path: &str, dollars: Option<f64>) {
+        if dollars.is_some_and(|dollars| !dollars.is_finite() || dollars <= 0.0) {
+            self.problem(path, "must be an amount in USD above 0");
+        }
+    }
+
+    /// What happens when a provider fails.
+    fn rules(&mut self) {
+        let rules = &self.config.routing;
+        for (name, weight) in &rules.providers {
+            let path = format!("routing.providers.{name}");
+            self.provider(&path, name);
+            self.at_most(&path, *weight, MAX_WEIGHT);
+        }
+        let chains = [
+            ("fallbacks", &rules.fallbacks),
+            ("context_window_fallbacks", &rules.context_window_fallbacks),
+        ];
+        for (section, chains) in chains {
+            for (model, chain) in chains {
+                for (index, name) in chain.iter().enumerate() {
+                    self.target(&format!("routing.{section}.{model}.{index}"), name);
+                }
+            }
+        }
+        for (index, name) in rules.default_fallbacks.iter().enumerate() {
+            self.target(&format!("routing.default_fallbacks.{index}"), name);
+        }
+        for (path, share) in [
+            ("routing.breaker.failure_rate", rules.breaker.failure_rate),
+            ("routing.retries.budget_ratio", rules.retries.budget_ratio),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                self.problem(path, "is a share, from 0 to 1");
+            }
+        }
+        self.price("routing.max_cost_per_request", rules.max_cost_per_request);
+        self.not_zero(
+            "routing.breaker.window_seconds",
+            rules.breaker.window_seconds,
+        );
+        let check = &rules.health_check;
+        self.not_zero(
+            "routing.health_check.interval_seconds",
+            check.interval_seconds,
+        );
+        self.not_zero(
+            "routing.health_check.timeout_seconds",
+            check.timeout_seconds,
+        );
     }
 
     fn aliases(&mut self) {

@@ -70,12 +70,18 @@ impl Yaml {
 
     /// Sends `m` to `one`, then to `two` under the name `other-name`.
     pub fn pooled(self) -> Self {
-        self.and("pools: {both: [{provider: one}, {provider: two, model: other-name}]}")
+        self.and("pools: {both: {strategy: priority, targets: [{provider: one}, {provider: two, model: other-name}]}}")
             .and("routes: [{model: m, pool: both}]")
     }
 
     pub fn build(&self) -> String {
         let mut yaml = format!("listen: {{port: 0, admin_port: 0{}}}\n", self.listen);
+        // One call to each, unless a test is about more.
+        if !self.rest.contains("routing:") {
+            yaml.push_str(
+                "routing: {retries: {max: 0}, breaker: {enabled: false}, key_bench_seconds: 0}\n",
+            );
+        }
         if !self.keys.is_empty() {
             let _ = write!(yaml, "auth:\n  keys:\n{}", self.keys);
         }

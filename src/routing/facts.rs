@@ -1,0 +1,54 @@
+//! What routing may ask of a request. What has to be looked for in the body is looked for once, and only
+//! where a route or strategy wants to know.
+
+use std::sync::OnceLock;
+
+use http::HeaderMap;
+
+use super::prompt::Prompt;
+
+/// A request as routing sees it.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The name of the gateway key.
+    pub key: Option<&'a str>,
+    /// The team.
+    pub team: Option<&'a str>,
+    /// Its headers.
+    pub headers: Option<&'a HeaderMap>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Its body.
+    pub body: &'a [u8],
+    /// What has been found in the body.
+    pub prompt: &'a OnceLock<Prompt>,
+}
+
+impl<'a> Facts<'a> {
+    /// What the body says.
+    pub fn prompt(&self) -> &'a Prompt {
+        self.prompt.get_or_init(|| Prompt::read(self.body))
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers?.get(name)?.to_str().ok()
+    }
+
+    /// Its tags: of the header `X-Gateway-Tags` (or LiteLLM's name for it) and of `metadata.tags`.
+    pub fn has_tag(&self, is_wanted: &dyn Fn(&str) -> bool) -> bool {
+        let header = self
+            .header("x-gateway-tags")
+            .or_else(|| self.header("x-litellm-tags"));
+        let mut of_header = header.unwrap_or_default().split(',').map(str::trim);
+        of_header.any(is_wanted) || self.prompt().tags.iter().any(|tag| is_wanted(tag))
+    }
+
+    /// What a caller is told apart by, for experiments: a user that the request names, else its key.
+    pub fn caller(&self) -> &'a str {
+        self.header("x-gateway-sticky")
+            .or(self.prompt().user.as_deref())
+            .or(self.key)
+            .unwrap_or_default()
+    }
+}

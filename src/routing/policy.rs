@@ -1,0 +1,268 @@
+//! Who is asked after a failure: the next candidate at once, the same ones again after a while, or nobody.
+//!
+//! A *fallback* is another candidate: of the same pool, then of the chain behind it. A *repeat* asks one
+//! again that has failed, once all have. Both take from the retry budget of the provider that is called.
+
+use std::time::{Duration, Instant};
+
+use super::{Plan, Router, chance, estimate, facts::Facts};
+use crate::{
+    config::{FailureClass, Retries, Routing},
+    health::{Target as TargetHealth, breaker, budget::BudgetLimits},
+    providers::pricing,
+    upstream::provider::Provider,
+};
+
+/// What is decided by.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// Who could serve.
+    pub router: &'a Router,
+    /// The rules.
+    pub rules: &'a Routing,
+    /// The request.
+    pub facts: &'a Facts<'a>,
+    /// The time.
+    pub now: Instant,
+    /// When the request must be over, where that was said.
+    pub deadline: Option<Instant>,
+}
+
+/// A failed attempt, as far as it matters for what comes next.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Failure {
+    /// What kind; `None` where the request itself is at fault.
+    pub class: Option<FailureClass>,
+    /// Whether the same candidate may do better later.
+    pub is_repeatable: bool,
+    /// How long the provider wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The plan's current candidate is asked now.
+    Now,
+    /// Whom the plan finds after this time.
+    After(Duration),
+    /// Nobody.
+    Stop,
+}
+
+impl Asking<'_> {
+    /// Decides what follows a failure of the plan's current candidate.
+    pub fn next(&self, plan: &mut Plan, failure: Failure) -> Next {
+        let Some(class) = failure.class else {
+            return Next::Stop;
+        };
+        if class == FailureClass::ContextWindow && self.take_larger(plan) {
+            return Next::Now;
+        }
+        let fallback_on = plan.fallback_on.clone();
+        let leads_on = fallback_on.as_deref().unwrap_or(&self.router.fallback_on);
+        let may_fall_back = leads_on.contains(&class);
+        if may_fall_back && self.fall_back(plan, class) {
+            return Next::Now;
+        }
+        let retries = &self.rules.retries;
+        if !failure.is_repeatable || !retries.on.contains(&class) || plan.repeats >= retries.max {
+            return Next::Stop;
+        }
+        let cap = retries.retry_after_cap_seconds.duration();
+        let wait = match failure.retry_after {
+            Some(asked) if asked > cap => return Next::Stop,
+            Some(asked) => asked,
+            None => backoff(retries, plan.repeats),
+        };
+        if self
+            .deadline
+            .is_some_and(|deadline| self.now + wait >= deadline)
+        {
+            return Next::Stop;
+        }
+        match may_fall_back {
+            true => plan.restart(),
+            false => plan.repeat_current(),
+        }
+        plan.repeats += 1;
+        Next::After(wait)
+    }
+
+    /// Finds the first candidate, or after a wait the next.
+    pub fn start(&self, plan: &mut Plan) -> bool {
+        let is_first = plan.current().is_none();
+        while self.skip(plan) {
+            if is_first || self.takes(plan) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The current candidate again, at once.
+    pub fn again(&self, plan: &mut Plan) -> bool {
+        plan.repeat_current();
+        self.advance(plan, |_, _| true) && self.takes(plan)
+    }
+
+    /// Passes over a candidate that has not been called.
+    pub fn skip(&self, plan: &mut Plan) -> bool {
+        loop {
+            if self.advance(plan, |_, _| true) {
+                return true;
+            }
+            let Some(name) = plan.fallbacks.next() else {
+                return false;
+            };
+            if let Some(stage) = self.router.fallback(&name) {
+                plan.append(stage);
+            }
+        }
+    }
+
+    /// What stands in the way of all candidates: when the first may be asked again, or the least estimate
+    /// and the limit that it exceeds, in USD.
+    pub fn obstacles(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
+        let candidates = plan.candidates();
+        let retry_at = candidates
+            .iter()
+            .filter(|candidate| !candidate.health.breaker.is_passable(self.now))
+            .filter_map(|candidate| candidate.health.breaker.retry_at())
+            .min();
+        let estimates = candidates.iter().filter_map(|candidate| {
+            let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
+            Some(estimate(price, self.facts).dollars())
+        });
+        let least = estimates.min_by(f64::total_cmp);
+        let limit = plan
+            .max_cost
+            .zip(least)
+            .filter(|(limit, least)| least > limit);
+        (retry_at, limit.map(|(limit, least)| (least, limit)))
+    }
+
+    /// Goes to those that take longer prompts, where some are named for that.
+    fn take_larger(&self, plan: &mut Plan) -> bool {
+        let Some(names) = plan.larger.take() else {
+            return false;
+        };
+        let stages: Vec<_> = names
+            .iter()
+            .filter_map(|name| self.router.fallback(name))
+            .collect();
+        let mut stages = stages.into_iter();
+        let Some(first) = stages.next() else {
+            return false;
+        };
+        plan.instead(first);
+        stages.for_each(|stage| plan.append(stage));
+        plan.fallbacks.names = None;
+        self.advance(plan, |_, _| true) && self.takes(plan)
+    }
+
+    fn fall_back(&self, plan: &mut Plan, class: FailureClass) -> bool {
+        let window = match class {
+            FailureClass::ContextWindow => plan.current().and_then(|failed| {
+                pricing::price(&failed.provider.kind, &failed.model)?.context_tokens
+            }),
+            _ => None,
+        };
+        // Where both windows are known, the other must be the larger one.
+        let is_larger = |provider: &Provider, model: &str| {
+            let theirs = || pricing::price(&provider.kind, model)?.context_tokens;
+            window.is_none_or(|ours| theirs().is_none_or(|theirs| theirs > ours))
+        };
+        loop {
+            while self.advance(plan, is_larger) {
+                if self.takes(plan) {
+                    return true;
+                }
+            }
+            let Some(name) = plan.fallbacks.next() else {
+                return false;
+            };
+            if let Some(stage) = self.router.fallback(&name) {
+                plan.append(stage);
+            }
+        }
+    }
+
+    /// Whether the current candidate's provider may get a call beyond the request's first.
+    fn takes(&self, plan: &Plan) -> bool {
+        let limits = budget(&self.rules.retries);
+        let current = plan.current();
+        current.is_some_and(|candidate| candidate.provider.health.budget.take(&limits))
+    }
+
+    fn advance(&self, plan: &mut Plan, also: impl Fn(&Provider, &str) -> bool) -> bool {
+        let max_cost = plan.max_cost;
+        let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
+            self.may_ask(provider, health)
+                && also(provider, model)
+                && self.is_affordable(provider, model, max_cost)
+        };
+        let well = |provider: &Provider, model: &str, health: &TargetHealth| {
+            provider.health.is_up()
+                && provider.credential.has_free_key(self.now)
+                && usable(provider, model, health)
+        };
+        // A check that finds everybody down is more likely to be wrong itself; and where every key is
+        // benched, the provider's own words say why.
+        plan.advance(self.facts, self.now, &well) || plan.advance(self.facts, self.now, &usable)
+    }
+
+    /// Whether anybody else of the known candidates could be asked.
+    pub fn has_next(&self, plan: &Plan) -> bool {
+        let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
+            self.may_ask(provider, health) && self.is_affordable(provider, model, plan.max_cost)
+        };
+        plan.has_next(self.facts, self.now, &usable)
+    }
+
+    fn may_ask(&self, provider: &Provider, health: &TargetHealth) -> bool {
+        provider.credential.has_token() && health.breaker.is_passable(self.now)
+    }
+
+    /// Whether it is not too dear. What nobody knows the price of is affordable.
+    fn is_affordable(&self, provider: &Provider, model: &str, max_cost: Option<f64>) -> bool {
+        let Some(most) = max_cost else {
+            return true;
+        };
+        let price = pricing::price(&provider.kind, model);
+        price.is_none_or(|price| estimate(price, self.facts).dollars() <= most)
+    }
+}
+
+/// Full jitter: a random time up to a bound that doubles. Source: Brooker, "Exponential Backoff And
+/// Jitter" (2015).
+fn backoff(retries: &Retries, repeats: u32) -> Duration {
+    let most = retries.max_seconds.duration();
+    let bound = retries
+        .base_seconds
+        .duration()
+        .saturating_mul(2_u32.saturating_pow(repeats.min(16)));
+    let micros = u64::try_from(bound.min(most).as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(chance::below(micros.saturating_add(1)))
+}
+
+/// What fills retry budgets.
+pub fn budget(retries: &Retries) -> BudgetLimits {
+    BudgetLimits {
+        ratio: retries.budget_ratio,
+        size: retries.budget_size,
+    }
+}
+
+/// When breakers open.
+pub fn breaker(rules: &Routing) -> breaker::Limits {
+    let breaker = &rules.breaker;
+    breaker::Limits {
+        is_enabled: breaker.enabled,
+        consecutive_failures: breaker.consecutive_failures,
+        failure_rate: breaker.failure_rate,
+        min_requests: breaker.min_requests,
+        window: breaker.window_seconds.duration(),
+        cooldown: breaker.cooldown_seconds.duration(),
+    }
+}

@@ -1,0 +1,111 @@
+//! A pool: targets that serve the same, in tiers of priority, and the strategy that picks among them.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Candidate, facts::Facts, strategies::Strategy};
+use crate::{health::Target as TargetHealth, price::Price, upstream::provider::Provider};
+
+/// One target of a pool.
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model's name there; `None` for the one that the client asked for.
+    pub model: Option<Arc<str>>,
+    /// How it is doing, where the model is fixed.
+    pub health: Option<Arc<TargetHealth>>,
+    /// What it costs, where the model is fixed.
+    pub price: Option<&'static Price>,
+    /// Its share for `weighted`.
+    pub weight: u16,
+    /// Requests a minute that it takes.
+    pub rpm: Option<u32>,
+    /// Tokens a minute that it takes.
+    pub tpm: Option<u32>,
+}
+
+impl Target {
+    /// It, asked for `asked`.
+    pub fn candidate(&self, asked: &Arc<str>) -> Candidate {
+        let model = self.model.clone().unwrap_or_else(|| asked.clone());
+        let health = self.health.clone();
+        Candidate {
+            health: health.unwrap_or_else(|| self.provider.health.target(&model)),
+            model,
+            provider: self.provider.clone(),
+        }
+    }
+
+    /// How it is doing, asked for `asked`.
+    pub fn health(&self, asked: &str) -> Arc<TargetHealth> {
+        match &self.health {
+            Some(health) => health.clone(),
+            None => self.provider.health.target(asked),
+        }
+    }
+}
+
+/// Targets of one priority.
+pub struct Tier {
+    /// They.
+    pub targets: Vec<Target>,
+    /// Which of them.
+    pub strategy: Box<dyn Strategy>,
+}
+
+/// A pool, ready to be asked.
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The strategy's name.
+    pub strategy: &'static str,
+    /// By priority, the first to be asked first.
+    pub tiers: Vec<Tier>,
+}
+
+/// What a strategy knows when it picks.
+pub struct Choice<'a> {
+    /// The request.
+    pub facts: &'a Facts<'a>,
+    /// The model's name as the client asked for it.
+    pub asked: &'a Arc<str>,
+    /// Whether the target of that place may be asked.
+    pub is_usable: &'a dyn Fn(usize) -> bool,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Pool {
+    /// A target that may be asked, and its place among all of the pool.
+    pub fn pick(
+        &self,
+        facts: &Facts<'_>,
+        asked: &Arc<str>,
+        now: Instant,
+        is_usable: &dyn Fn(usize, &Target) -> bool,
+    ) -> Option<(usize, &Target)> {
+        let mut before = 0;
+        for tier in &self.tiers {
+            let usable = |at: usize| {
+                let target = tier.targets.get(at);
+                target.is_some_and(|target| is_usable(before + at, target))
+            };
+            let choice = Choice {
+                facts,
+                asked,
+                is_usable: &usable,
+                now,
+            };
+            let picked = tier.strategy.pick(&tier.targets, &choice);
+            if let Some(at) = picked.filter(|at| usable(*at)) {
+                return Some((before + at, tier.targets.get(at)?));
+            }
+            before += tier.targets.len();
+        }
+        None
+    }
+
+    /// All targets, in the order of their places.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.tiers.iter().flat_map(|tier| &tier.targets)
+    }
+}
