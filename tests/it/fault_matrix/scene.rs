@@ -29,34 +29,32 @@ impl Scene {
     /// `one` has the fault, `two` is well.
     pub async fn one_target(fault: Fault, stream: bool) -> Self {
         let two = ScriptedUpstream::start([good(stream)]).await;
-        Scene::new(faulty(fault, stream).await, Some(two), "").await
+        let one = (faulty(fault, stream).await, patience(fault));
+        Scene::new(one, (Some(two), PATIENT), "").await
     }
 
     /// Both have the fault; `routing` such as `breaker: {enabled: false}`.
     pub async fn all_targets(fault: Fault, stream: bool, routing: &str) -> Self {
-        let two = faulty(fault, stream).await;
-        Scene::new(faulty(fault, stream).await, two, routing).await
+        let one = (faulty(fault, stream).await, patience(fault));
+        let two = (faulty(fault, stream).await, patience(fault));
+        Scene::new(one, two, routing).await
     }
 
-    async fn new(
-        one: Option<ScriptedUpstream>,
-        two: Option<ScriptedUpstream>,
-        routing: &str,
-    ) -> Self {
-        let url = |target: &Option<ScriptedUpstream>| match target {
-            Some(upstream) => upstream.base_url(),
-            None => format!("http://{}/v1", refused_address()),
-        };
-        let provider = |name: &str, url: String| {
+    async fn new(one: Target, two: Target, routing: &str) -> Self {
+        let provider = |name: &str, (upstream, seconds): &Target| {
+            let url = match upstream {
+                Some(upstream) => upstream.base_url(),
+                None => format!("http://{}/v1", refused_address()),
+            };
             format!(
                 "  {name}: {{base_url: \"{url}\", api_key: secret-{name}, models: [m], \
-                 timeouts: {{connect_seconds: 1, first_byte_seconds: 0.3, idle_seconds: 0.3}}}}"
+                 timeouts: {{first_byte_seconds: {seconds}, idle_seconds: {seconds}}}}}"
             )
         };
         let yaml = Yaml::new()
             .and("providers:")
-            .and(&provider("one", url(&one)))
-            .and(&provider("two", url(&two)))
+            .and(&provider("one", &one))
+            .and(&provider("two", &two))
             .and(
                 "pools: {both: {strategy: priority, targets: [{provider: one, priority: 1}, \
                  {provider: two, priority: 2}]}}",
@@ -66,6 +64,7 @@ impl Scene {
                 "routing:\n  retries: {{base_ms: 10, max_ms: 50}}\n  {routing}"
             ));
         let gateway = TestGateway::with(&yaml).await;
+        let (one, two) = (one.0, two.0);
         Scene { one, two, gateway }
     }
 
@@ -96,6 +95,19 @@ impl Scene {
             .metric("gateway_upstream_attempts_total", &labels)
             .await;
         count as usize
+    }
+}
+
+/// Where it is, and for how many seconds it may say nothing.
+type Target = (Option<ScriptedUpstream>, f64);
+
+/// Long enough for cores that others use too.
+const PATIENT: f64 = 10.0;
+
+fn patience(fault: Fault) -> f64 {
+    match fault {
+        Fault::StallBeforeHead | Fault::StallMidStream => 0.3,
+        _ => PATIENT,
     }
 }
 
