@@ -26,7 +26,7 @@ async fn scene(one: Script, two: Script, more: &str, routing: &str) -> Scene {
             two.base_url(),
         ))
         .and(&format!(
-            "routing: {{retries: {{base_ms: 5, max_ms: 20}}, {routing}}}"
+            "routing: {{retries: {{base_seconds: 0.005, max_seconds: 0.02}}, {routing}}}"
         ));
     let gateway = TestGateway::with(&yaml).await;
     Scene { one, two, gateway }
@@ -240,5 +240,10 @@ async fn the_only_key_is_refused_and_nobody_else_is_there() {
     let scene = scene(refused, good(), "", "default_fallbacks: []").await;
     let answer = scene.gateway.call(chat()).await;
     assert_eq!((answer.status, scene.one.count()), (502, 1), "{answer:?}");
-    assert_eq!(answer.openai_error()["code"], "provider_refused_key");
+    let error = answer.openai_error();
+    assert_eq!(
+        (&error["source"], &error["provider_status"]),
+        (&json!("one"), &json!(401)),
+        "{error}"
+    );
 }

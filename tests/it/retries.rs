@@ -21,7 +21,7 @@ async fn scene(scripts: impl IntoIterator<Item = Script>, retries: &str) -> Scen
     Scene { one, gateway }
 }
 
-const FAST: &str = "base_ms: 5, max_ms: 20";
+const FAST: &str = "base_seconds: 0.005, max_seconds: 0.02";
 
 fn good() -> Script {
     Script::json(200, openai::completion("hi"))
@@ -216,7 +216,7 @@ async fn nothing_is_retried_after_the_first_byte() {
 
 #[tokio::test]
 async fn retries_end_where_the_budget_does() {
-    let retries = format!("max: 3, budget_min: 4, budget_ratio: 0, {FAST}");
+    let retries = format!("max: 3, budget_size: 4, budget_ratio: 0, {FAST}");
     let one = ScriptedUpstream::start([failing(500)]).await;
     let yaml = Yaml::new().provider("one", &one.base_url()).and(&format!(
         "routing: {{retries: {{{retries}}}, breaker: {{enabled: false}}}}"

@@ -8,7 +8,7 @@ use super::{
     fault::Fault,
     load::{Turn, Verdict, drive, expect},
     requests,
-    scene::{BUDGET_MIN, FEW, Scene},
+    scene::{BUDGET_SIZE, FEW, Scene},
 };
 use crate::support::Request;
 
@@ -42,7 +42,7 @@ async fn everybody_is_told(fault: Fault, caller: Caller, stream: bool) {
     }
     let (one, two) = scene.calls().await;
     let offered = requests() + 1;
-    let budget = 2 * BUDGET_MIN + offered / 10;
+    let budget = 2 * BUDGET_SIZE + offered / 10;
     assert!(
         one + two <= offered + budget,
         "{what}: {one} and {two} calls for {offered} requests"

@@ -13,7 +13,7 @@ use crate::support::{
 
 /// The defaults of the agreed configuration.
 pub const CONSECUTIVE_FAILURES: usize = 5;
-pub const BUDGET_MIN: usize = 10;
+pub const BUDGET_SIZE: usize = 20;
 /// More calls than this to a faulty target mean that its breaker does not work: those that open it,
 /// those that are under way then, and the probes of a run that is longer than a cooldown.
 pub const FEW: usize = CONSECUTIVE_FAILURES + CONNECTIONS + 10;
@@ -61,7 +61,7 @@ impl Scene {
             )
             .and("routes: [{model: m, pool: both}]")
             .and(&format!(
-                "routing:\n  retries: {{base_ms: 10, max_ms: 50}}\n  {routing}"
+                "routing:\n  retries: {{base_seconds: 0.01, max_seconds: 0.05}}\n  {routing}"
             ));
         let gateway = TestGateway::with(&yaml).await;
         let (one, two) = (one.0, two.0);

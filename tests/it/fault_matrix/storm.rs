@@ -16,7 +16,7 @@ use super::{
     caller::Caller,
     fault::Fault,
     load::{Verdict, judge},
-    scene::{BUDGET_MIN, FEW, Scene},
+    scene::{BUDGET_SIZE, FEW, Scene},
 };
 use crate::support::Http1;
 
@@ -74,7 +74,7 @@ async fn a_storm_of_requests_does_not_become_a_storm_of_retries() {
     let scene = Scene::all_targets(Fault::ServerError, false, off).await;
     let (offered, calls) = weather(&scene).await;
     assert!(
-        calls >= offered && calls <= offered + offered / 10 + 2 * BUDGET_MIN,
+        calls >= offered && calls <= offered + offered / 10 + 2 * BUDGET_SIZE,
         "{calls} calls for {offered} requests"
     );
 }
