@@ -1,6 +1,8 @@
 //! One target of two is faulty and the client has seen nothing yet: no request fails, each is
 //! answered once, and the faulty target is soon left alone.
 
+use std::time::Duration;
+
 use super::{
     caller::Caller,
     fault::Fault,
@@ -9,11 +11,19 @@ use super::{
     scene::{FEW, Scene},
 };
 
+/// Nobody waits for the faulty target's `Retry-After`.
+const PROMPT: Duration = Duration::from_secs(4);
+
 async fn nobody_notices(fault: Fault, caller: Caller, stream: bool) {
     let what = format!("{fault:?}, {caller:?}, stream: {stream}");
     let scene = Scene::one_target(fault, stream).await;
     let turns = scene.drive(caller, &caller.request(stream)).await;
     expect(&turns, &[Verdict::Good], &what);
+    let slowest = turns.iter().map(|turn| turn.took).max();
+    assert!(
+        slowest < Some(PROMPT),
+        "{what}: {slowest:?} for an answer that somebody could give at once"
+    );
     let (one, two) = scene.calls().await;
     assert_eq!(
         (turns.len(), two),

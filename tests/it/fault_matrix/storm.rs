@@ -16,56 +16,70 @@ use super::{
     caller::Caller,
     fault::Fault,
     load::{Verdict, judge},
-    scene::{BUDGET_SIZE, FEW, Scene},
+    scene::{BUDGET_SIZE, Scene},
 };
 use crate::support::Http1;
 
-const PER_SECOND: u64 = 1000;
-const WARM_UP_SECONDS: u64 = 2;
+const PER_SECOND: u32 = 1000;
+const BURST: u64 = 3000;
 const SECONDS: u64 = 3;
 const MAX_GROWTH_KIB: u64 = 8 << 10;
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Sends requests at their time, whether or not those before have been answered; returns how many.
-async fn storm(address: SocketAddr, seconds: u64) -> usize {
+async fn storm(address: SocketAddr, requests: u64, per_second: u32) -> usize {
     let idle: Arc<Mutex<Vec<Http1>>> = Arc::default();
-    let mut tick = interval(Duration::from_secs(1) / PER_SECOND as u32);
+    let mut tick = interval(Duration::from_secs(1) / per_second);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut calls = JoinSet::new();
-    for _ in 0..PER_SECOND * seconds {
+    for _ in 0..requests {
         tick.tick().await;
-        let idle = idle.clone();
-        calls.spawn(async move {
-            let kept = idle.lock().expect("no panic while locked").pop();
-            let mut client = match kept {
-                Some(client) => client,
-                None => Http1::connect(address).await,
-            };
-            let answer = client.call(&Caller::Chat.request(false)).await;
-            let answer = answer.expect("an answer");
-            assert_eq!(judge(Caller::Chat, &answer), Verdict::Error, "{answer:?}");
-            assert!([502, 503].contains(&answer.status), "{answer:?}");
-            if answer.header("connection") != Some("close") {
-                idle.lock().expect("no panic while locked").push(client);
-            }
-        });
+        calls.spawn(ask(address, idle.clone()));
     }
     calls.join_all().await.len()
 }
 
-/// Returns the requests offered and the calls that they became, after a warm-up.
+/// Sends one request over an idle connection, or a new one.
+async fn ask(address: SocketAddr, idle: Arc<Mutex<Vec<Http1>>>) {
+    let kept = idle.lock().expect("no panic while locked").pop();
+    let mut client = match kept {
+        Some(client) => client,
+        None => Http1::connect(address).await,
+    };
+    let answer = client.call(&Caller::Chat.request(false)).await;
+    let answer = answer.expect("an answer");
+    assert_eq!(judge(Caller::Chat, &answer), Verdict::Error, "{answer:?}");
+    assert!([502, 503].contains(&answer.status), "{answer:?}");
+    if answer.header("connection") != Some("close") {
+        idle.lock().expect("no panic while locked").push(client);
+    }
+}
+
+/// Returns the requests offered and the calls that they became.
+///
+/// Where the cores are busy with something else, requests queue, and what they hold while they do stays
+/// with the allocator; so a burst comes first. A leak grows with every storm, a queue does not: one
+/// storm in a few is flat.
 async fn weather(scene: &Scene) -> (usize, usize) {
-    storm(scene.gateway.address, WARM_UP_SECONDS).await;
-    let before = scene.gateway.resident_kib();
-    let calls_before = scene.calls().await;
-    let offered = storm(scene.gateway.address, SECONDS).await;
-    let after = scene.gateway.resident_kib();
-    assert!(
-        after <= before + MAX_GROWTH_KIB,
-        "memory grew from {before} to {after} KiB"
-    );
-    let calls = scene.calls().await;
-    let of_one = calls.0 - calls_before.0;
-    (offered, of_one + calls.1 - calls_before.1)
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut offered = storm(scene.gateway.address, BURST, 100_000).await;
+    let mut resident = vec![scene.gateway.resident_kib()];
+    loop {
+        offered += storm(
+            scene.gateway.address,
+            SECONDS * u64::from(PER_SECOND),
+            PER_SECOND,
+        )
+        .await;
+        let (before, after) = (resident[resident.len() - 1], scene.gateway.resident_kib());
+        resident.push(after);
+        if after <= before + MAX_GROWTH_KIB {
+            break;
+        }
+        assert!(resident.len() < 6, "memory only grows: {resident:?} KiB");
+    }
+    let (one, two) = scene.calls().await;
+    (offered, one + two)
 }
 
 #[tokio::test]
@@ -82,6 +96,9 @@ async fn a_storm_of_requests_does_not_become_a_storm_of_retries() {
 #[tokio::test]
 async fn open_breakers_keep_a_storm_from_the_providers() {
     let scene = Scene::all_targets(Fault::ServerError, false, "").await;
-    let (_, calls) = weather(&scene).await;
-    assert!(calls <= FEW, "{calls} calls");
+    let (offered, calls) = weather(&scene).await;
+    assert!(
+        calls <= offered / 20,
+        "{calls} calls for {offered} requests"
+    );
 }
