@@ -198,10 +198,12 @@ async fn a_fallback_may_speak_another_dialect() {
 async fn a_key_that_is_refused_is_followed_by_the_next_and_never_used_again() {
     let refused = Script::json(401, openai::error("Incorrect API key provided."));
     let one = ScriptedUpstream::start([refused, good()]).await;
-    let yaml = Yaml::new().and(&format!(
-        "providers: {{one: {{base_url: \"{}\", models: [m], api_keys: [key-a, key-b]}}}}",
-        one.base_url()
-    ));
+    let yaml = Yaml::new()
+        .and(&format!(
+            "providers: {{one: {{base_url: \"{}\", models: [m], api_keys: [key-a, key-b]}}}}",
+            one.base_url()
+        ))
+        .and("routing: {retries: {base_seconds: 5}}");
     let gateway = TestGateway::with(&yaml).await;
     let started = std::time::Instant::now();
     for _ in 0..6 {

@@ -24,6 +24,8 @@ const PER_SECOND: u32 = 1000;
 const BURST: u64 = 3000;
 const SECONDS: u64 = 3;
 const MAX_GROWTH_KIB: u64 = 8 << 10;
+/// One of each target for each cooldown that may pass meanwhile, and what each leads to.
+const PROBES: usize = 8;
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Sends requests at their time, whether or not those before have been answered; returns how many.
@@ -55,14 +57,15 @@ async fn ask(address: SocketAddr, idle: Arc<Mutex<Vec<Http1>>>) {
     }
 }
 
-/// Returns the requests offered and the calls that they became.
+/// Returns the requests offered and the calls that they became, after a burst that is not counted.
 ///
 /// Where the cores are busy with something else, requests queue, and what they hold while they do stays
-/// with the allocator; so a burst comes first. A leak grows with every storm, a queue does not: one
+/// with the allocator; hence the burst. A leak grows with every storm, a queue does not: one
 /// storm in a few is flat.
 async fn weather(scene: &Scene) -> (usize, usize) {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let mut offered = storm(scene.gateway.address, BURST, 100_000).await;
+    storm(scene.gateway.address, BURST, 100_000).await;
+    let (calls_before, mut offered) = (scene.calls().await, 0);
     let mut resident = vec![scene.gateway.resident_kib()];
     loop {
         offered += storm(
@@ -79,7 +82,7 @@ async fn weather(scene: &Scene) -> (usize, usize) {
         assert!(resident.len() < 6, "memory only grows: {resident:?} KiB");
     }
     let (one, two) = scene.calls().await;
-    (offered, one + two)
+    (offered, one + two - calls_before.0 - calls_before.1)
 }
 
 #[tokio::test]
@@ -97,8 +100,5 @@ async fn a_storm_of_requests_does_not_become_a_storm_of_retries() {
 async fn open_breakers_keep_a_storm_from_the_providers() {
     let scene = Scene::all_targets(Fault::ServerError, false, "").await;
     let (offered, calls) = weather(&scene).await;
-    assert!(
-        calls <= offered / 20,
-        "{calls} calls for {offered} requests"
-    );
+    assert!(calls <= PROBES, "{calls} calls for {offered} requests");
 }
