@@ -199,6 +199,7 @@ fn is_well(context: &mut Context, now: Instant) {
     };
     let took = now.saturating_duration_since(attempt.started);
     candidate.health.latency.add(took, now);
+    candidate.health.recent.add(took);
     if attempt.pass == Some(Pass::Probe) {
         attempt.pass = None;
         next::report(context, candidate, Pass::Probe, Verdict::Well);

@@ -25,6 +25,7 @@ mod failure;
 mod guarded;
 mod headers;
 mod heartbeat;
+mod hedge;
 mod local;
 mod next;
 mod prepare;

@@ -139,6 +139,10 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         }
         _ => {}
     }
+    // Of two that were asked the other was faster: its line is the request's.
+    if context.relay.as_ref().is_some_and(|relay| relay.has_lost()) {
+        return;
+    }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {

@@ -149,6 +149,11 @@ impl Asking<'_> {
         }
     }
 
+    /// Somebody else for the same request, while the current candidate is still at it.
+    pub fn hedge(&self, plan: &mut Plan) -> bool {
+        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
+    }
+
     /// What stands in the way of all candidates: when the first may be asked again, or the least estimate
     /// and the limit that it exceeds, in USD.
     pub fn obstacles(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {

@@ -29,6 +29,7 @@ mod fault_matrix;
 mod faults;
 mod headers;
 mod heartbeat;
+mod hedging;
 mod lifecycle;
 mod matrix;
 mod recordings;
