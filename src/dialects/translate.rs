@@ -205,6 +205,7 @@ pub struct Transcoder {
     events: Vec<Event>,
     usage: Option<Usage>,
     failure: Option<AnswerError>,
+    has_said: bool,
     is_over: bool,
 }
 
@@ -260,6 +261,7 @@ impl Transcoder {
             events: Vec::new(),
             usage: None,
             failure: None,
+            has_said: false,
             is_over: false,
         }
     }
@@ -331,6 +333,11 @@ impl Transcoder {
         self.usage
     }
 
+    /// Whether the answer has said something by now, and not only that it begins.
+    pub fn has_said(&self) -> bool {
+        self.has_said
+    }
+
     /// Whether the caller gets a stream.
     pub fn is_stream(&self) -> bool {
         matches!(self.output, Output::Stream(_))
@@ -354,7 +361,7 @@ impl Transcoder {
                     self.failure = Some(failure.clone());
                     continue;
                 }
-                _ => {}
+                _ => self.has_said = self.has_said || says_something(&event),
             }
             match &mut self.output {
                 Output::Whole(whole) => whole.assembler.push(event),
@@ -362,6 +369,19 @@ impl Transcoder {
             }
         }
         self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Whether an event is more than the frame of an answer.
+fn says_something(event: &Event) -> bool {
+    let Event::Open { part, .. } = event else {
+        return matches!(event, Event::Delta { .. });
+    };
+    match &part.content {
+        Content::Text(text) => !text.text.is_empty(),
+        Content::Refusal(text) => !text.is_empty(),
+        Content::Thinking(thinking) => !thinking.text.is_empty(),
+        _ => true,
     }
 }
 

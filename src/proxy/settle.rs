@@ -97,7 +97,7 @@ pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16
     }
     let error = attempt::final_error(context);
     let status = error.status().as_u16();
-    if session.response_written().is_some() {
+    if session.response_written().is_some() || respond::begin_late(session, context).await {
         respond::break_off(session, context, error).await;
     } else {
         session.set_keepalive(None);

@@ -307,6 +307,81 @@ async fn a_providers_error_event_becomes_the_callers() {
     assert_eq!(last["error"]["source"], "one");
 }
 
+/// A stream that comes in one piece with its head.
+fn at_once(frames: &[bytes::Bytes]) -> Script {
+    Script::Answer {
+        status: 200,
+        headers: vec![("content-type".into(), "text/event-stream".into())],
+        body: frames.concat().into(),
+    }
+}
+
+fn overloaded() -> bytes::Bytes {
+    anthropic::event(
+        &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    )
+}
+
+#[tokio::test]
+async fn what_came_in_one_piece_with_an_error_is_said_before_it() {
+    let frames = [
+        anthropic::start(),
+        vec![anthropic::delta("hi"), overloaded()],
+    ]
+    .concat();
+    let upstream = ScriptedUpstream::start([at_once(&frames), at_once(&frames)]).await;
+    let gateway = gateway(&upstream, TO_ANTHROPIC).await;
+    let answers = [
+        gateway.call(Request::chat(openai::streamed("m"))).await,
+        // A child answers this one.
+        gateway
+            .http2()
+            .await
+            .call(&Request::chat(openai::streamed("m")))
+            .await
+            .unwrap(),
+    ];
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+        assert_eq!(answer.header("x-provider"), Some("one"));
+        let events = sse::events(&answer.body);
+        let said = events.iter().filter(|event| event.data.contains("hi"));
+        assert_eq!(said.count(), 1, "{answer:?}");
+        let last = events.last().unwrap().json();
+        assert_eq!(last["error"]["message"], "Overloaded", "{last}");
+        let log = gateway.request_log(&answer).await;
+        assert_eq!(log["status"], 200, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_before_anything_was_said_is_the_next_candidates_chance_or_a_whole_error() {
+    let silent = [anthropic::start(), vec![overloaded()]].concat();
+    let first = ScriptedUpstream::start([at_once(&silent)]).await;
+    let whole = [
+        anthropic::start(),
+        vec![anthropic::delta("hi")],
+        anthropic::end(),
+    ]
+    .concat();
+    let second = ScriptedUpstream::start([at_once(&whole)]).await;
+    let yaml = Yaml::new()
+        .provider_with("one", &first.base_url(), TO_ANTHROPIC)
+        .provider_with("two", &second.base_url(), TO_ANTHROPIC)
+        .pooled();
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    assert_eq!(answer.header("x-provider"), Some("two"), "{answer:?}");
+    assert!(answer.text().ends_with("[DONE]\n\n"), "{answer:?}");
+
+    let upstream = ScriptedUpstream::start([at_once(&silent)]).await;
+    let gateway = self::gateway(&upstream, TO_ANTHROPIC).await;
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert_eq!(answer.openai_error()["message"], "Overloaded");
+}
+
 #[tokio::test]
 async fn a_stream_that_breaks_ends_with_the_callers_error_event() {
     let frames = [anthropic::start(), vec![anthropic::delta("hi")]].concat();
