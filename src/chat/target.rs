@@ -70,8 +70,9 @@ pub struct Quirks {
     pub google_signatures: bool,
     /// The efforts of thinking that are understood, of which the nearest is sent; empty for all.
     pub efforts: Vec<String>,
-    /// Whether its answers lack what OpenAI's own SDKs need (Mistral's calls have neither `index` nor
-    /// `type`), so that they are written anew even for a caller of the same dialect.
+    /// Whether OpenAI's own SDKs cannot read its answers (Mistral's calls have neither `index` nor `type`,
+    /// and its thoughts are parts of the content), so that they are written anew even for a caller of the
+    /// same dialect.
     pub irregular: bool,
     /// Whether `encoding_format: base64` is honoured for embeddings; the gateway encodes them otherwise.
     pub base64_embeddings: bool,

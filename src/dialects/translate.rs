@@ -75,6 +75,7 @@ pub fn request(
         emulation: Emulation {
             json_tool,
             custom_tools,
+            is_regular: target.quirks.irregular && caller.name() == provider.name(),
         },
     })
 }

@@ -114,7 +114,10 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
                 if context.call.is_none() {
                     context.call = Some(Box::new(read(context)?.call));
                 }
-                call.emulation = Some(Emulation::default());
+                call.emulation = Some(Emulation {
+                    is_regular: true,
+                    ..Emulation::default()
+                });
             }
             return Ok(call);
         }

@@ -575,3 +575,64 @@ async fn mistrals_calls_get_what_sdks_need_of_them() {
         "{answer:?}"
     );
 }
+
+/// What Mistral says when it thinks.
+fn thinking(text: &str) -> Value {
+    json!([{"type": "thinking", "thinking": [{"type": "text", "text": text}]}])
+}
+
+#[tokio::test]
+async fn mistrals_thoughts_reach_a_chat_caller_as_those_of_others_do() {
+    let mut content = thinking("hm");
+    content[0]["closed"] = json!(true);
+    content.as_array_mut().unwrap().extend([
+        json!({"type": "text", "text": "4"}),
+        json!({"type": "reference", "reference_ids": [1]}),
+    ]);
+    let whole = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}]});
+    let chunk = |content: Value, finish: Value| {
+        let chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]});
+        format!("data: {chunk}\n\n")
+    };
+    let frames = [
+        chunk(thinking("h"), Value::Null),
+        chunk(thinking("m"), Value::Null),
+        chunk(json!("4"), json!("stop")),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let upstream = ScriptedUpstream::start([
+        Script::json(200, whole.to_string()),
+        // A request that has to be written anew is answered the same way.
+        Script::json(200, whole.to_string()),
+        Script::frames(frames, Duration::ZERO),
+    ])
+    .await;
+    let gateway = gateway(&upstream, ", kind: mistral").await;
+    for more in [json!({}), json!({"seed": 1})] {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "2+2"}]});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let answer = gateway.call(Request::chat(body.to_string())).await;
+        let message = &answer.json()["choices"][0]["message"];
+        assert_eq!(message["content"], "4", "{answer:?}");
+        assert_eq!(message["reasoning_content"], "hm", "{answer:?}");
+    }
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    let events = sse::events(&answer.body);
+    let chunks = events.iter().filter(|event| event.data.starts_with('{'));
+    let deltas: Vec<Value> = chunks
+        .map(|event| event.json()["choices"][0]["delta"].clone())
+        .collect();
+    let all = |name: &str| {
+        let texts = deltas.iter().filter_map(|delta| delta.get(name));
+        texts.map(|text| text.as_str().unwrap()).collect::<String>()
+    };
+    assert_eq!(
+        (all("reasoning_content"), all("content")),
+        ("hm".into(), "4".into()),
+        "{deltas:?}"
+    );
+}
