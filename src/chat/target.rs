@@ -45,6 +45,11 @@ pub struct Quirks {
     pub reasoning: ReasoningRequest,
     /// How earlier thoughts are sent back.
     pub reasoning_back: ReasoningBack,
+    /// Globs of the models that take earlier thoughts, where others refuse them (Groq); empty for all.
+    pub reasoning_models: Vec<String>,
+    /// The members of messages that are taken, where any other is refused (Mistral, Groq): `name`, or
+    /// `tool.name` in a tool's messages only. Empty for all.
+    pub message_members: Vec<String>,
     /// The word for "some tool must be called": `required`, or Mistral's `any`.
     pub required: String,
     /// Fields that go by another name: `seed` is Mistral's `random_seed`.
@@ -93,6 +98,8 @@ impl Default for Quirks {
             json_schema: JsonSchema::Native,
             reasoning: ReasoningRequest::Effort,
             reasoning_back: ReasoningBack::None,
+            reasoning_models: Vec::new(),
+            message_members: Vec::new(),
             required: "required".to_owned(),
             renames: std::collections::BTreeMap::new(),
             unsupported: Vec::new(),

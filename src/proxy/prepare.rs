@@ -105,7 +105,7 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
         let usual = same.unwrap_or_else(|| usual.split('?').next().unwrap_or_default());
         let path = provider.path(dialect.name(), usual, &candidate.model);
         let mut call = as_it_is(context, candidate, dialect, path);
-        let unfit = dialect.unfit(&call.body, &provider.quirks);
+        let unfit = dialect.unfit(&call.body, &target);
         if !unfit.needs_writing {
             refuse_losses(context, candidate, &unfit.dropped)?;
             call.body = splice(&call.body, &unfit.cuts, None);

@@ -636,3 +636,46 @@ async fn mistrals_thoughts_reach_a_chat_caller_as_those_of_others_do() {
         "{deltas:?}"
     );
 }
+
+#[tokio::test]
+async fn thoughts_go_back_to_a_strict_provider_as_it_takes_them_or_not_at_all() {
+    let script = || Script::json(200, openai::completion("hi"));
+    let upstream = ScriptedUpstream::start([script(), script(), script(), script()]).await;
+    let yaml = Yaml::new()
+        .provider_with("mistral", &upstream.base_url(), ", kind: mistral")
+        .provider_with("groq", &upstream.base_url(), ", kind: groq");
+    let gateway = TestGateway::with(&yaml).await;
+    let thought = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "4"}]);
+    for (model, expected, dropped) in [
+        (
+            "mistral/mistral-small-latest",
+            json!({"role": "assistant", "content": thought}),
+            None,
+        ),
+        (
+            "mistral/codestral-latest",
+            json!({"role": "assistant", "content": "4"}),
+            Some("thinking"),
+        ),
+        (
+            "groq/openai/gpt-oss-20b",
+            json!({"role": "assistant", "content": "4", "reasoning": "hm"}),
+            None,
+        ),
+        (
+            "groq/llama-3.1-8b-instant",
+            json!({"role": "assistant", "content": "4"}),
+            Some("thinking"),
+        ),
+    ] {
+        let body = json!({"model": model, "messages": [
+            {"role": "user", "content": "2+2"},
+            {"role": "assistant", "content": "4", "reasoning_content": "hm", "refusal": null},
+            {"role": "user", "content": "and?"}]});
+        let answer = gateway.call(Request::chat(body.to_string())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(sent(&upstream)["messages"][1], expected, "{model}");
+        assert_eq!(answer.header("x-gateway-dropped"), dropped, "{model}");
+    }
+}
