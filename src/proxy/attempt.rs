@@ -13,7 +13,7 @@ use super::{
     context::{Context, OpenAttempt},
     failure::{blank_failure, classify, explain, no_answer, no_way, retry_delay},
     next::{self, UnderWay, Verdict},
-    prepare,
+    prepare, relay,
 };
 use crate::{
     chat::sse::Frames,
@@ -35,6 +35,9 @@ const MAX_STALE: u8 = 3;
 
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    if std::mem::take(&mut context.is_lost) {
+        return Err(stop("nobody is left"));
+    }
     loop {
         let Some(candidate) = context.plan.current().cloned() else {
             return Err(stop("no candidate"));
@@ -148,7 +151,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         return Err(verdict(error, another));
     }
     if !head.status.is_client_error() && !head.status.is_server_error() {
-        if prepare::is_rewritten(context)
+        if (prepare::is_rewritten(context) || context.generates())
             && let Some(why) = no_answer(head)
         {
             let provider = context
@@ -416,18 +419,24 @@ fn fail_unless(
     };
     close(context, outcome, Some(said.message), verdict);
     if is_answering {
+        relay::break_up(context, failure);
         return false;
     }
     let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
     let has_other_key = is_key_at_fault && key.is_some_and(|key| next::change_key(context, key));
     let another = has_other_key || next::follow(context, failure);
-    // Where nobody takes over, what was said before the failure is still worth hearing.
-    if another || !context.answer.has_said() {
-        context.answer = Answer::Undecided;
-        context.usage = None;
-        context.first_byte = None;
-        context.stop_beating();
+    match std::mem::take(&mut context.answer) {
+        Answer::Streamed(streamed) if streamed.is_continued => context.resuming = Some(streamed),
+        // Nobody takes over: what was said before the failure is still worth hearing.
+        answer if !another && answer.has_said() => {
+            context.answer = answer;
+            return false;
+        }
+        _ => {}
     }
+    context.usage = None;
+    context.first_byte = None;
+    context.stop_beating();
     another
 }
 

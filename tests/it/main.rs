@@ -33,6 +33,7 @@ mod lifecycle;
 mod matrix;
 mod recordings;
 mod reload;
+mod resume;
 mod retries;
 mod routing;
 mod secrets;
