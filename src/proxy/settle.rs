@@ -102,7 +102,7 @@ pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16
     let status = error.status().as_u16();
     if context.resuming.is_some() {
         relay::end(session, context, error).await;
-    } else if session.response_written().is_some() {
+    } else if session.response_written().is_some() || respond::begin_late(session, context).await {
         respond::break_off(session, context, error).await;
     } else {
         session.set_keepalive(None);
