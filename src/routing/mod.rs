@@ -13,6 +13,7 @@
 
 pub mod chance;
 pub mod facts;
+mod label;
 mod plan;
 pub mod policy;
 pub mod pool;
@@ -33,6 +34,7 @@ use crate::{
 };
 
 use facts::Facts;
+pub use label::Label;
 pub use plan::{Candidate, Candidates, IsUsable, ModelSource, Plan, Reason, Stage};
 use pool::Pool;
 use route::Route;
@@ -113,12 +115,9 @@ impl Router {
         let name = self.alias(asked);
         let route = self.routes.iter().find(|route| route.matches(name, facts));
         let arm = route.and_then(|route| route.arm(facts));
-        let (stage, mut reason) = match arm {
-            Some(arm) => (
-                Stage::Pool(arm.pool.clone(), name.into()),
-                Reason::default(),
-            ),
-            None => (self.stage(name)?, Reason::default()),
+        let stage = match arm {
+            Some(arm) => Stage::Pool(arm.pool.clone(), name.into()),
+            None => self.stage(name)?,
         };
         if stage.is_empty() {
             return Err(GatewayError::UnknownModel {
@@ -126,14 +125,11 @@ impl Router {
                 nearest: self.nearest(asked),
             });
         }
-        if let Stage::Pool(pool, _) = &stage {
-            reason.pool = Some(pool.name.clone());
-            reason.strategy = Some(pool.strategy);
-        }
-        reason.route = route.map(|route| route.name.clone());
-        reason.variant = arm.and_then(|arm| arm.name.clone());
         let mut plan = Plan::new(stage, source);
-        plan.reason = reason;
+        plan.reason = Reason {
+            route: route.map(|route| route.name.clone()),
+            variant: arm.and_then(|arm| arm.name.clone()),
+        };
         plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
         plan.fallbacks.names = route

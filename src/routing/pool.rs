@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Candidate, facts::Facts, strategies::Strategy};
+use super::{Candidate, Label, facts::Facts, strategies::Strategy};
 use crate::{health::Target as TargetHealth, price::Price, upstream::provider::Provider};
 
 /// One target of a pool.
@@ -55,7 +55,7 @@ pub struct Tier {
 /// A pool, ready to be asked.
 pub struct Pool {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: Label,
     /// The strategy's name.
     pub strategy: &'static str,
     /// By priority, the first to be asked first.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{facts::Facts, pool::Pool};
+use super::{Label, facts::Facts, pool::Pool};
 use crate::{
     config::{FailureClass, When},
     pattern,
@@ -11,7 +11,7 @@ use crate::{
 /// A route, ready to be asked.
 pub struct Route {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: Label,
     /// The model's glob.
     pub model: Box<str>,
     /// What else must hold.
@@ -31,7 +31,7 @@ pub struct Route {
 /// One arm of an experiment, or the only way.
 pub struct Arm {
     /// What it is called; `None` where there is only one.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Label>,
     /// The pool.
     pub pool: Arc<Pool>,
     /// Its share.

@@ -345,7 +345,7 @@ fn conditions_choose_among_routes() {
     router.routes = vec![tools, team, header, route("*", &both)];
     let pool = |facts: &Facts<'_>| {
         let plan = router.plan(Some("gpt-x"), None, facts).unwrap();
-        plan.reason.pool.unwrap().to_string()
+        plan.pool().unwrap().name.to_string()
     };
     assert_eq!(pool(&NOTHING), "both");
     let prompt = OnceLock::new();

@@ -107,9 +107,10 @@ fn route(router: &Router, number: usize, settings: &crate::config::Route) -> Opt
         Some(pool) => pool.to_owned(),
         None => format!("route-{number}"),
     };
+    let name = settings.name.clone().unwrap_or_else(usual);
     let names = |names: &Vec<String>| names.iter().map(|name| name.as_str().into()).collect();
     Some(Route {
-        name: settings.name.clone().unwrap_or_else(usual).into(),
+        name: name.as_str().into(),
         model: settings.model.as_str().into(),
         when: settings.when.clone(),
         arms,
