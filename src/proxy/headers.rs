@@ -353,7 +353,7 @@ fn write_reason(headers: &mut HeaderMap, plan: &Plan) {
     }
     if let Some(pool) = plan.pool() {
         headers.insert(X_POOL, pool.name.header().clone());
-        headers.insert(X_STRATEGY, HeaderValue::from_static(pool.strategy));
+        headers.insert(X_STRATEGY, HeaderValue::from_static(pool.strategy.name()));
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod chance;
+pub mod explain;
 pub mod facts;
 mod label;
 mod plan;
@@ -21,7 +22,7 @@ pub mod prompt;
 pub mod route;
 pub mod strategies;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, iter, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -151,14 +152,13 @@ impl Router {
 
     /// Where aliases lead. `validate` has made sure that they end.
     fn alias<'a>(&'a self, name: &'a str) -> &'a str {
-        let mut name = name;
-        for _ in 0..self.aliases.len() {
-            match self.aliases.get(name) {
-                Some(next) => name = next,
-                None => break,
-            }
-        }
-        name
+        self.trail(name).last().unwrap_or(name)
+    }
+
+    /// The name, and where each alias leads.
+    fn trail<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let next = |name: &&str| self.aliases.get(*name).map(AsRef::as_ref);
+        iter::successors(Some(name), next).take(self.aliases.len() + 1)
     }
 
     /// Those who serve a fallback's name; nobody where it leads nowhere.

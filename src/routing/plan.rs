@@ -180,6 +180,16 @@ impl Plan {
         self.current.as_ref()
     }
 
+    /// Who is asked before any fallback, as long as nobody has failed.
+    pub(super) fn first(&self) -> Option<&Stage> {
+        self.stages.first()
+    }
+
+    /// The stage of the candidate being asked, and its place there.
+    pub(super) fn place(&self) -> (usize, usize) {
+        self.at
+    }
+
     /// The pool of the candidate being asked; before there is one, the first to be asked. None where those
     /// who serve a model are no pool.
     pub fn pool(&self) -> Option<&Pool> {

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{Candidate, Label, facts::Facts, strategies::Strategy};
-use crate::{health::Target as TargetHealth, price::Price, upstream::provider::Provider};
+use crate::{
+    config::StrategyName, health::Target as TargetHealth, price::Price,
+    upstream::provider::Provider,
+};
 
 /// One target of a pool.
 pub struct Target {
@@ -46,6 +49,8 @@ impl Target {
 
 /// Targets of one priority.
 pub struct Tier {
+    /// Their priority.
+    pub priority: i32,
     /// They.
     pub targets: Vec<Target>,
     /// Which of them.
@@ -56,8 +61,8 @@ pub struct Tier {
 pub struct Pool {
     /// Its name.
     pub name: Label,
-    /// The strategy's name.
-    pub strategy: &'static str,
+    /// How one of them is picked.
+    pub strategy: StrategyName,
     /// By priority, the first to be asked first.
     pub tiers: Vec<Tier>,
 }

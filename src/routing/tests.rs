@@ -108,8 +108,12 @@ fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
     let strategy = strategies::build(StrategyName::Priority, &targets);
     Arc::new(Pool {
         name: name.into(),
-        strategy: "priority",
-        tiers: vec![Tier { targets, strategy }],
+        strategy: StrategyName::Priority,
+        tiers: vec![Tier {
+            priority: 0,
+            targets,
+            strategy,
+        }],
     })
 }
 

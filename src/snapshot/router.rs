@@ -71,14 +71,15 @@ fn build(router: &Router, name: &str, strategy: StrategyName, targets: &[PoolTar
             tpm: target.tpm,
         });
     }
-    let tier = |targets: Vec<Target>| Tier {
+    let tier = |(priority, targets): (i32, Vec<Target>)| Tier {
+        priority,
         strategy: strategies::build(strategy, &targets),
         targets,
     };
     Pool {
         name: name.into(),
-        strategy: strategy.name(),
-        tiers: tiers.into_values().map(tier).collect(),
+        strategy,
+        tiers: tiers.into_iter().map(tier).collect(),
     }
 }
 

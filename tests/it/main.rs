@@ -30,6 +30,7 @@ mod lifecycle;
 mod matrix;
 mod recordings;
 mod reload;
+mod route_test;
 mod routing;
 mod secrets;
 mod slow_clients;
