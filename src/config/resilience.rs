@@ -112,7 +112,7 @@ impl FailureClass {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
-    /// Rounds beyond the first, once every candidate has failed; `GATEWAY_RETRY_MAX`.
+    /// Calls to candidates that have been asked already, once every one has failed; `GATEWAY_RETRY_MAX`.
     pub max: u32,
     /// The wait before the first of them is a random time up to this; it doubles each time …
     pub base_seconds: Seconds,

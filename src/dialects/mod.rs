@@ -147,6 +147,11 @@ pub trait Dialect: Sync {
         &[]
     }
 
+    /// Whether a beginning of the answer, given with the request, may not end in white space.
+    fn trims_prefill(&self) -> bool {
+        false
+    }
+
     /// Whether every tool call must have an id and every result name its call
     /// ([`ChatRequest::link_tools`] runs before such a dialect writes).
     fn links_tools(&self) -> bool {

@@ -13,7 +13,7 @@ use super::{
     context::{Context, OpenAttempt},
     failure::{blank_failure, classify, explain, no_answer, no_way, retry_delay},
     next::{self, UnderWay, Verdict},
-    prepare,
+    prepare, relay,
 };
 use crate::{
     chat::sse::Frames,
@@ -35,6 +35,9 @@ const MAX_STALE: u8 = 3;
 
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    if std::mem::take(&mut context.is_lost) {
+        return Err(stop("nobody is left"));
+    }
     loop {
         let Some(candidate) = context.plan.current().cloned() else {
             return Err(stop("no candidate"));
@@ -148,7 +151,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         return Err(verdict(error, another));
     }
     if !head.status.is_client_error() && !head.status.is_server_error() {
-        if prepare::is_rewritten(context)
+        if (prepare::is_rewritten(context) || context.generates())
             && let Some(why) = no_answer(head)
         {
             let provider = context
@@ -408,9 +411,14 @@ fn fail_unless(
     };
     close(context, outcome, Some(said.message), verdict);
     if is_answering {
+        relay::break_up(context, failure);
         return false;
     }
-    context.answer = Answer::Undecided;
+    if let Answer::Streamed(streamed) = std::mem::take(&mut context.answer)
+        && streamed.is_continued
+    {
+        context.resuming = Some(streamed);
+    }
     context.usage = None;
     let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
     if is_key_at_fault

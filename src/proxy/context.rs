@@ -15,6 +15,8 @@ use super::{
     heartbeat,
     next::UnderWay,
     prepare::UpstreamCall,
+    relay::{Leaving, Relay},
+    rewritten::Streamed,
     watchdog::Watchdog,
 };
 use crate::{
@@ -62,6 +64,16 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// When the next attempt may begin.
     pub backoff: Option<Instant>,
+    /// Those who serve it one after the other, where several may have to.
+    pub relay: Option<Arc<Relay>>,
+    /// A stream that broke and is to be gone on with.
+    pub resuming: Option<Box<Streamed>>,
+    /// What is left behind where the answer cannot be ended here.
+    pub leaving: Leaving,
+    /// Whether nobody is left to be asked, and only that has to be said.
+    pub is_lost: bool,
+    /// When the first byte of an answer went out that another provider goes on with.
+    pub began: Option<Instant>,
     /// Path and query, where the dialect says something in them.
     pub uri: Uri,
     /// Whom to ask.
@@ -159,6 +171,11 @@ impl Context {
             prompt: OnceLock::new(),
             deadline: None,
             backoff: None,
+            relay: None,
+            resuming: None,
+            leaving: Leaving::Nothing,
+            is_lost: false,
+            began: None,
             uri: Uri::default(),
             plan: Plan::default(),
             watchdog: None,
@@ -183,6 +200,12 @@ impl Context {
         self.attempt
             .as_ref()
             .map_or(self.caller, |attempt| attempt.call.dialect)
+    }
+
+    /// Whether a model is to answer.
+    pub fn generates(&self) -> bool {
+        let kind = self.endpoint.map(|endpoint| endpoint.kind);
+        matches!(kind, Some(Kind::Generate))
     }
 
     /// Whether a WebSocket is asked for.

@@ -28,6 +28,7 @@ mod heartbeat;
 mod local;
 mod next;
 mod prepare;
+mod relay;
 mod respond;
 mod rewritten;
 mod settle;
@@ -120,10 +121,11 @@ impl Proxy {
             let answered = Box::pin(local::estimate(session, context)).await;
             return answered.map(|()| true);
         }
-        if body.is_buffered && !session.is_http2() {
+        let relay = relay::Relay::wanted(context);
+        if body.is_buffered && !session.is_http2() && relay.is_none() {
             return Ok(false);
         }
-        Box::pin(delegate::run(session, context))
+        Box::pin(delegate::run(session, context, relay.unwrap_or_default()))
             .await
             .map(|()| true)
     }
@@ -298,6 +300,7 @@ impl ProxyHttp for Proxy {
             let idle = candidate.provider.timeouts.idle;
             context.answer.note_sent(session.body_bytes_sent());
             let passed = context.answer.pass(body, is_end, context.spoken());
+            relay::note_content(context);
             match passed {
                 Ok(Some(usage)) => context.usage = Some(usage.merged(context.usage)),
                 Ok(None) => {}

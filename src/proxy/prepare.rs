@@ -99,7 +99,7 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
         operation,
     };
     let usual = dialect.path(&target, context.request.stream);
-    if dialect.name() == caller.name() {
+    if dialect.name() == caller.name() && context.resuming.is_none() {
         // What the dialect says in the query its caller has said itself.
         let same = dialect.same_path(&route(context));
         let usual = same.unwrap_or_else(|| usual.split('?').next().unwrap_or_default());
@@ -110,7 +110,9 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
             refuse_losses(context, candidate, &unfit.dropped)?;
             call.body = splice(&call.body, &unfit.cuts, None);
             call.dropped = unfit.dropped;
-            if provider.quirks.irregular && operation == Operation::Generate {
+            // A stream that another provider may have to go on with is read, and written anew.
+            let is_read = provider.quirks.irregular || is_relayed(context);
+            if is_read && operation == Operation::Generate {
                 if context.call.is_none() {
                     context.call = Some(Box::new(read(context)?.call));
                 }
@@ -121,10 +123,18 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
     }
     let path = provider.path(dialect.name(), &usual, &candidate.model);
     // Read anew for each candidate: a copy kept for the next would cost every request what few need.
-    let asked = read(context)?;
+    let mut asked = read(context)?;
     context.call = Some(Box::new(asked.call));
+    let said = context.resuming.as_ref().and_then(|broken| broken.said());
+    if let Some(said) = said {
+        said.prefill(&mut asked.request, dialect.trims_prefill());
+    }
     let translated = translate::request(asked.request, caller, dialect, &target)?;
     let dropped = translated.written.dropped;
+    if said.is_some() && dropped.names().iter().any(|name| name == "prefill") {
+        let what = "The model cannot go on with an answer that another one began.";
+        return Err(GatewayError::invalid(what, None));
+    }
     refuse_losses(context, candidate, &dropped)?;
     Ok(UpstreamCall {
         dialect,
@@ -134,6 +144,12 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
         encodes_vectors: false,
         emulation: Some(translated.emulation),
     })
+}
+
+/// Whether others may have to go on with what this candidate begins.
+fn is_relayed(context: &Context) -> bool {
+    let relay = context.relay.as_ref();
+    relay.is_some_and(|relay| relay.resumes || relay.holds)
 }
 
 /// Says no to a candidate that cannot express everything, where that is configured.
@@ -208,7 +224,8 @@ pub fn read(context: &Context) -> Result<Asked, GatewayError> {
 }
 
 /// How an answer below 400 is translated; `None` where it is passed on as it is.
-pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
+pub fn translating(context: &mut Context, head: &ResponseHeader) -> Option<Answer> {
+    let broken = context.resuming.take();
     let call = &context.attempt.as_ref()?.call;
     let kind = head.headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -230,13 +247,22 @@ pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
         "text/event-stream" | "application/x-ndjson" | "application/vnd.amazon.eventstream" => true,
         _ => is_stream,
     };
-    let transcoder = Transcoder::new(
+    if let Some(broken) = broken {
+        let streamed = broken.continued(|before| {
+            before.continued(call.dialect, asked, emulation.clone(), is_streamed)
+        });
+        return Some(Answer::Streamed(Box::new(streamed)));
+    }
+    let mut transcoder = Transcoder::new(
         call.dialect,
         context.caller,
         asked,
         emulation.clone(),
         (is_streamed, is_stream),
     );
+    if is_relayed(context) {
+        transcoder = transcoder.remembering();
+    }
     let kind = context.caller.stream_type(asked);
     Some(Answer::translated(transcoder, kind))
 }

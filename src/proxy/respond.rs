@@ -59,12 +59,11 @@ pub async fn reply(
     context: &mut Context,
     reply: Option<(ResponseHeader, Bytes)>,
 ) {
-    let Some((mut head, body)) = reply else {
+    let Some((head, body)) = reply else {
         return;
     };
     attempt::succeed(context);
     context.first_byte = Some(Instant::now());
-    headers::set_framing(&mut head, JSON, Some(body.len()));
     // Where that fails the client has left; the log line will say so.
     if send(session, context, head, body).await.is_err() {
         context.error = Some(GatewayError::ClientGone);

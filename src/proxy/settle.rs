@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, respond,
+    next, relay, respond,
 };
 use crate::{
     auth,
@@ -82,9 +82,14 @@ pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16
     if matches!(context.error, Some(GatewayError::ClientGone)) {
         return 0;
     }
+    if relay::leave(session, context).await {
+        return 0;
+    }
     let error = attempt::final_error(context);
     let status = error.status().as_u16();
-    if session.response_written().is_some() {
+    if context.resuming.is_some() {
+        relay::end(session, context, error).await;
+    } else if session.response_written().is_some() {
         respond::break_off(session, context, error).await;
     } else {
         session.set_keepalive(None);
@@ -141,7 +146,8 @@ fn observe(context: &Context, status: u16) {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: context
-            .first_byte
+            .began
+            .or(context.first_byte)
             .map(|at| (at - context.started).as_secs_f64()),
         usage: context.usage,
         stream: context.request.stream,

@@ -131,8 +131,10 @@ pub struct Plan {
     tried: SmallVec<[(usize, usize); 4]>,
     /// The only one that may be asked next.
     pinned: Option<(usize, usize)>,
-    /// Rounds beyond the first.
+    /// Calls to candidates that had been asked already.
     pub(super) repeats: u32,
+    /// Whether everybody has been asked at least once.
+    pub(super) is_repeating: bool,
     source: ModelSource,
     /// Names of those to ask behind all of these, in order.
     pub(super) fallbacks: Fallbacks,

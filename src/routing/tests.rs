@@ -249,9 +249,11 @@ fn candidates_are_asked_in_order_then_the_fallbacks_then_again() {
     );
     assert!(asking.start(&mut plan));
     assert_eq!(who(&plan), "vllm");
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(asking.next(&mut plan, failed), Next::Stop);
+    assert_eq!(
+        asking.next(&mut plan, failed),
+        Next::Stop,
+        "one repeat, and that was it"
+    );
 }
 
 #[test]
@@ -320,6 +322,10 @@ fn a_budget_that_is_used_up_lets_nobody_be_asked_again() {
     let asking = asking(&router, &rules);
     let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
     asking.start(&mut plan);
+    // A target that is known to fail.
+    let breaker = &plan.current().unwrap().health.breaker;
+    let pass = breaker.pass(asking.now).unwrap();
+    breaker.report(pass, false, asking.now, &policy::breaker(&rules));
     for _ in 0..2 {
         assert!(matches!(
             asking.next(&mut plan, failure(FailureClass::ServerError)),

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub retries: IntCounter,
     /// Attempts that went on to the next candidate.
     pub fallbacks: IntCounter,
+    /// Streams that broke and were gone on with.
+    pub resumed_streams: IntCounter,
     breaker: IntGaugeVec,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
@@ -178,6 +180,10 @@ impl Metrics {
             fallbacks: counter(
                 "gateway_fallbacks_total",
                 "Attempts that went on to the next candidate.",
+            )?,
+            resumed_streams: counter(
+                "gateway_resumed_streams_total",
+                "Streams that broke off and that another candidate went on with.",
             )?,
             breaker,
             broken_answers: counter(

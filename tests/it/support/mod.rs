@@ -7,6 +7,7 @@ pub mod client_h2;
 pub mod config;
 pub mod gateway;
 pub mod http;
+pub mod memory;
 pub mod openai;
 pub mod output;
 pub mod process;
