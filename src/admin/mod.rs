@@ -3,6 +3,7 @@
 //! Served on one of Pingora's listeners, so that an upgrade hands its socket over as well.
 
 mod access;
+pub mod decide;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,7 +14,7 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
@@ -49,6 +50,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         ));
     let admin = Router::new()
         .route("/admin/health", get(health))
+        .route("/admin/route/test", post(decide::answer))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(
             gateway.clone(),

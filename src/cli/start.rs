@@ -100,7 +100,7 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
         upgrade: arguments.upgrade,
         upgrade_socket,
         on_bound: Box::new(move |bound, gateway| {
-            if let Err(error) = files.claim() {
+            if let Err(error) = files.claim(bound.admin) {
                 log::warn!(
                     "{}: {error}; stop, reload and upgrade will not find this process",
                     files.pid.display()

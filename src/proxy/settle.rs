@@ -11,9 +11,9 @@ use super::{
     next, relay, respond,
 };
 use crate::{
+    auth,
     config::RequestLog,
     error::GatewayError,
-    pattern,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
     usage::record::Record,
@@ -40,21 +40,8 @@ pub(super) fn plan(
             return Err(GatewayError::invalid(message, Some(field)));
         }
     }
-    let asked = context.snapshot.router.asked(model, provider);
-    let allowed = &context.identity.models;
-    if let (Some(asked), false) = (asked, allowed.is_empty())
-        && !allowed.iter().any(|glob| pattern::matches(glob, asked))
-    {
-        return Err(GatewayError::ModelForbidden {
-            model: asked.to_owned(),
-            key: context
-                .identity
-                .key
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned(),
-            allowed: allowed.join(", "),
-        });
+    if let Some(asked) = context.snapshot.router.asked(model, provider) {
+        auth::permit(&context.identity, asked)?;
     }
     let facts = Facts {
         headers: Some(&head.headers),

@@ -11,6 +11,7 @@ use std::{
 use super::{Plan, Router, chance, estimate, facts::Facts};
 use crate::{
     config::{FailureClass, Retries, Routing},
+    error::GatewayError,
     health::{Target as TargetHealth, breaker, budget::BudgetLimits},
     providers::pricing,
     upstream::provider::Provider,
@@ -54,6 +55,26 @@ pub enum Next {
     After(Duration),
     /// Nobody.
     Stop,
+}
+
+/// What keeps a candidate from being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// There is no token for it yet.
+    NoToken,
+    /// It has failed too often.
+    Breaker,
+    /// It costs too much.
+    Price,
+}
+
+/// What makes that a provider is asked only where nobody else can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The active check does not reach it.
+    Down,
+    /// None of its keys worked of late.
+    KeysBenched,
 }
 
 /// Whom to choose from.
@@ -154,9 +175,29 @@ impl Asking<'_> {
         self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
     }
 
+    /// Why nobody can be asked, for who asked for `model`.
+    pub fn nobody(&self, plan: &Plan, model: Option<&str>) -> GatewayError {
+        let model = model.unwrap_or_default().to_owned();
+        match self.in_the_way(plan) {
+            (None, Some((estimate, limit))) => GatewayError::TooExpensive {
+                model,
+                estimate,
+                limit,
+            },
+            (retry_at, _) => {
+                let wait = retry_at.map(|at| at.saturating_duration_since(self.now));
+                let wait = wait.unwrap_or_default().as_secs_f64().ceil().max(1.0);
+                GatewayError::Unavailable {
+                    model,
+                    retry_after: format!("{wait:.0}"),
+                }
+            }
+        }
+    }
+
     /// What stands in the way of all candidates: when the first may be asked again, or the least estimate
     /// and the limit that it exceeds, in USD.
-    pub fn obstacles(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
+    fn in_the_way(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
         let candidates = plan.candidates();
         let retry_at = candidates
             .iter()
@@ -237,12 +278,10 @@ impl Asking<'_> {
     ) -> bool {
         let max_cost = plan.max_cost;
         let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            let is_well = among == Among::All
-                || (provider.health.is_up() && provider.credential.has_free_key(self.now));
+            let is_well = among == Among::All || self.doubt(provider).is_none();
             is_well
-                && self.may_ask(provider, health)
                 && also(provider, model)
-                && self.is_affordable(provider, model, max_cost)
+                && self.obstacle(provider, model, health, max_cost).is_none()
         };
         plan.advance(self.facts, self.now, &usable)
     }
@@ -250,13 +289,37 @@ impl Asking<'_> {
     /// Whether anybody else of the known candidates could be asked.
     pub fn has_next(&self, plan: &Plan) -> bool {
         let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            self.may_ask(provider, health) && self.is_affordable(provider, model, plan.max_cost)
+            self.obstacle(provider, model, health, plan.max_cost)
+                .is_none()
         };
         plan.has_next(self.facts, self.now, &usable)
     }
 
-    fn may_ask(&self, provider: &Provider, health: &TargetHealth) -> bool {
-        provider.credential.has_token() && health.breaker.is_passable(self.now)
+    /// What keeps a candidate from being asked.
+    pub(super) fn obstacle(
+        &self,
+        provider: &Provider,
+        model: &str,
+        health: &TargetHealth,
+        max_cost: Option<f64>,
+    ) -> Option<Obstacle> {
+        if !provider.credential.has_token() {
+            return Some(Obstacle::NoToken);
+        }
+        if !health.breaker.is_passable(self.now) {
+            return Some(Obstacle::Breaker);
+        }
+        let is_affordable = self.is_affordable(provider, model, max_cost);
+        (!is_affordable).then_some(Obstacle::Price)
+    }
+
+    /// What makes that a provider is asked only where nobody else can be.
+    pub(super) fn doubt(&self, provider: &Provider) -> Option<Doubt> {
+        if !provider.health.is_up() {
+            return Some(Doubt::Down);
+        }
+        let has_key = provider.credential.has_free_key(self.now);
+        (!has_key).then_some(Doubt::KeysBenched)
     }
 
     /// Whether it is not too dear. What nobody knows the price of is affordable.

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Candidate, facts::Facts, strategies::Strategy};
-use crate::{health::Target as TargetHealth, price::Price, upstream::provider::Provider};
+use super::{Candidate, Label, facts::Facts, strategies::Strategy};
+use crate::{
+    config::StrategyName, health::Target as TargetHealth, price::Price,
+    upstream::provider::Provider,
+};
 
 /// One target of a pool.
 pub struct Target {
@@ -46,6 +49,8 @@ impl Target {
 
 /// Targets of one priority.
 pub struct Tier {
+    /// Their priority.
+    pub priority: i32,
     /// They.
     pub targets: Vec<Target>,
     /// Which of them.
@@ -55,9 +60,9 @@ pub struct Tier {
 /// A pool, ready to be asked.
 pub struct Pool {
     /// Its name.
-    pub name: Arc<str>,
-    /// The strategy's name.
-    pub strategy: &'static str,
+    pub name: Label,
+    /// How one of them is picked.
+    pub strategy: StrategyName,
     /// By priority, the first to be asked first.
     pub tiers: Vec<Tier>,
 }

@@ -108,8 +108,12 @@ fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
     let strategy = strategies::build(StrategyName::Priority, &targets);
     Arc::new(Pool {
         name: name.into(),
-        strategy: "priority",
-        tiers: vec![Tier { targets, strategy }],
+        strategy: StrategyName::Priority,
+        tiers: vec![Tier {
+            priority: 0,
+            targets,
+            strategy,
+        }],
     })
 }
 
@@ -351,7 +355,7 @@ fn conditions_choose_among_routes() {
     router.routes = vec![tools, team, header, route("*", &both)];
     let pool = |facts: &Facts<'_>| {
         let plan = router.plan(Some("gpt-x"), None, facts).unwrap();
-        plan.reason.pool.unwrap().to_string()
+        plan.pool().unwrap().name.to_string()
     };
     assert_eq!(pool(&NOTHING), "both");
     let prompt = OnceLock::new();

@@ -36,6 +36,7 @@ mod recordings;
 mod reload;
 mod resume;
 mod retries;
+mod route_test;
 mod routing;
 mod secrets;
 mod slow_clients;
