@@ -11,7 +11,7 @@ use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::pe
 use super::{
     answer::{Answer, Watched},
     context::{Context, OpenAttempt},
-    failure::{blank_failure, classify, explain, no_answer, no_way, retry_delay},
+    failure::{blank_failure, explain, no_answer, no_way, retry_delay},
     next::{self, UnderWay, Verdict},
     prepare, relay,
 };
@@ -26,6 +26,7 @@ use crate::{
         Candidate,
         policy::{self, Failure},
     },
+    upstream::failure::classify,
     usage::record::Attempt,
 };
 

@@ -28,6 +28,7 @@ mod fallbacks;
 mod fault_matrix;
 mod faults;
 mod headers;
+mod health_checks;
 mod heartbeat;
 mod hedging;
 mod lifecycle;
