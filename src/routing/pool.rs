@@ -1,6 +1,10 @@
 //! A pool: targets that serve the same, in tiers of priority, and the strategy that picks among them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use super::{Candidate, Label, facts::Facts, strategies::Strategy};
 use crate::{
@@ -39,11 +43,16 @@ impl Target {
     }
 
     /// How it is doing, asked for `asked`.
-    pub fn health(&self, asked: &str) -> Arc<TargetHealth> {
+    pub fn health(&self, asked: &str) -> Cow<'_, Arc<TargetHealth>> {
         match &self.health {
-            Some(health) => health.clone(),
-            None => self.provider.health.target(asked),
+            Some(health) => Cow::Borrowed(health),
+            None => Cow::Owned(self.provider.health.target(asked)),
         }
+    }
+
+    /// Requests under way there, asked for `asked`.
+    pub fn busy(&self, asked: &str) -> usize {
+        self.health(asked).in_flight.load(Ordering::Relaxed)
     }
 }
 
