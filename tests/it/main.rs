@@ -31,6 +31,7 @@ mod headers;
 mod heartbeat;
 mod lifecycle;
 mod matrix;
+mod provider_health;
 mod recordings;
 mod reload;
 mod resume;
