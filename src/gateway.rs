@@ -5,7 +5,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -18,7 +18,7 @@ use crate::{
     health::Health,
     routing::Router,
     telemetry::metrics::Metrics,
-    upstream::{discovery::Hosts, google::Tokens},
+    upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
 
 /// Everything that a reload rebuilds.
@@ -42,6 +42,8 @@ pub struct Gateway {
     pub tokens: Tokens,
     /// How providers are doing.
     pub health: Health,
+    /// For what the gateway asks on its own account.
+    pub client: LazyLock<Client>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -60,6 +62,7 @@ impl Gateway {
             hosts: Hosts::default(),
             tokens: Tokens::default(),
             health: Health::default(),
+            client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),

@@ -197,6 +197,7 @@ fn provider(
         server_name: settings.tls.server_name.as_deref(),
         timeouts: patience(settings, entry),
         local: entry.is_some_and(|entry| entry.local),
+        lists_models: entry.is_none_or(|entry| entry.lists_models),
         health: lasting.health.provider(name),
     };
     Provider::new(built, lasting.hosts)

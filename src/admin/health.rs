@@ -41,7 +41,7 @@ pub struct ProviderReport {
     pub healthy: bool,
     /// What keeps it from being asked.
     pub problems: Vec<String>,
-    /// What the active check says: `up`, `down`, or `off` where there is none.
+    /// What the active check says: `up`, `down`, or `off` where it is not asked.
     pub check: String,
     /// Its retry budget.
     pub retry_budget: BudgetReport,
@@ -123,7 +123,9 @@ fn provider(member: &Member, rules: &Routing, now: Instant) -> ProviderReport {
         .map(|(model, health)| (model.to_string(), target(&health, now)))
         .collect();
     let is_resolved = provider.has_address();
-    let check = match (rules.health_check.active, provider.health.is_up()) {
+    // Some have nothing that could be asked for without spending tokens.
+    let is_checked = rules.health_check.active && provider.models_path.is_some();
+    let check = match (is_checked, provider.health.is_up()) {
         (false, _) => "off",
         (true, true) => "up",
         (true, false) => "down",

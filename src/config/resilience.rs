@@ -180,7 +180,8 @@ impl Default for Breaker {
     }
 }
 
-/// Asking providers whether they are there, with a request that costs nothing.
+/// Asking providers whether they are there, with a request that costs nothing: for their lists of models.
+/// Any answer below 500 will do. Who is down is asked only where nobody else can be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthCheck {

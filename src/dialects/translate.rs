@@ -76,6 +76,7 @@ pub fn request(
         emulation: Emulation {
             json_tool,
             custom_tools,
+            is_regular: target.quirks.irregular && caller.name() == provider.name(),
         },
     })
 }
@@ -211,6 +212,7 @@ pub struct Transcoder {
     events: Vec<Event>,
     usage: Option<Usage>,
     failure: Option<AnswerError>,
+    has_said: bool,
     is_over: bool,
 }
 
@@ -269,6 +271,7 @@ impl Transcoder {
             events: Vec::new(),
             usage: None,
             failure: None,
+            has_said: false,
             is_over: false,
         }
     }
@@ -393,6 +396,11 @@ impl Transcoder {
         self.usage
     }
 
+    /// Whether the answer has said something by now, and not only that it begins.
+    pub fn has_said(&self) -> bool {
+        self.has_said
+    }
+
     /// Whether the provider's answer comes whole.
     pub fn is_whole(&self) -> bool {
         matches!(self.input, Input::Whole(_))
@@ -427,7 +435,7 @@ impl Transcoder {
                     self.failure = Some(failure.clone());
                     continue;
                 }
-                _ => {}
+                _ => self.has_said = self.has_said || says_something(&event),
             }
             if let Some(said) = &mut self.said {
                 said.note(&event);
@@ -438,6 +446,19 @@ impl Transcoder {
             }
         }
         self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Whether an event is more than the frame of an answer.
+fn says_something(event: &Event) -> bool {
+    let Event::Open { part, .. } = event else {
+        return matches!(event, Event::Delta { .. });
+    };
+    match &part.content {
+        Content::Text(text) => !text.text.is_empty(),
+        Content::Refusal(text) => !text.is_empty(),
+        Content::Thinking(thinking) => !thinking.text.is_empty(),
+        _ => true,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod budget;
 pub mod ewma;
 pub mod keys;
 pub mod minute;
+pub mod recent;
 
 use std::{
     collections::HashMap,
@@ -29,6 +30,7 @@ use budget::RetryBudget;
 use ewma::PeakEwma;
 use keys::KeyHealth;
 use minute::Minute;
+use recent::Recent;
 
 /// Models of one provider that are told apart; all beyond share one state. Clients choose the names.
 const MAX_MODELS: usize = 4096;
@@ -38,8 +40,10 @@ const MAX_MODELS: usize = 4096;
 pub struct Target {
     /// Whether it may be asked.
     pub breaker: Breaker,
-    /// Time to the first byte.
+    /// Time to the first byte, on average.
     pub latency: PeakEwma,
+    /// The same, of the last answers.
+    pub recent: Recent,
     /// Requests under way there.
     pub in_flight: AtomicUsize,
     /// What it has served of late.

@@ -29,9 +29,12 @@ pub struct Entry {
     /// is translated into the first.
     pub dialects: Vec<String>,
     /// Paths below the base URL where they are not the dialect's own, by the dialect's name or, for
-    /// what is only passed through, by OpenAI's name of the route (`embeddings`). `{model}` and
-    /// the `settings` are filled in; `../` leaves the base URL's last segment.
+    /// what is only passed through, by OpenAI's name of the route (`embeddings`, `models`). `{model}`
+    /// and the `settings` are filled in; `../` leaves the base URL's last segment.
     pub paths: IndexMap<String, String>,
+    /// Whether it lists its models when asked, by which checks see that it is there. Those that do not
+    /// are not checked.
+    pub lists_models: bool,
     /// Placeholders of `base_url` and `paths`, and where their values come from.
     pub settings: IndexMap<String, Setting>,
     /// Where its server differs from others of its dialect.
@@ -77,6 +80,7 @@ impl Default for Entry {
             base_url: None,
             dialects: vec!["openai_chat".to_owned()],
             paths: IndexMap::new(),
+            lists_models: true,
             settings: IndexMap::new(),
             quirks: Quirks::default(),
             announced_env: Vec::new(),

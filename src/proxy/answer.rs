@@ -85,10 +85,26 @@ impl Answer {
         }
     }
 
-    /// Keeps the head of an answer that is gathered until its body can be read.
-    pub fn keep_head(&mut self, head: ResponseHeader) {
-        if let Answer::Gathered(gathered) = self {
-            gathered.head = Some(head);
+    /// Keeps the head of an answer that is gathered until its body can be read, and of a stream in
+    /// translation until a piece of it has been sent.
+    pub fn keep_head(&mut self, head: &ResponseHeader) {
+        match self {
+            Answer::Gathered(gathered) => gathered.head = Some(head.clone()),
+            Answer::Streamed(streamed) => streamed.head = Some(head.clone()),
+            _ => {}
+        }
+    }
+
+    /// Whether it is a stream in translation that has said something by now, to whoever has heard it.
+    pub fn has_said(&self) -> bool {
+        matches!(self, Answer::Streamed(streamed) if streamed.transcoder.has_said())
+    }
+
+    /// The head of a stream that said something, none of which the client has heard.
+    pub fn take_unsaid(&mut self) -> Option<ResponseHeader> {
+        match self {
+            Answer::Streamed(streamed) if streamed.transcoder.has_said() => streamed.head.take(),
+            _ => None,
         }
     }
 

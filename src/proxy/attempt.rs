@@ -11,7 +11,7 @@ use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::pe
 use super::{
     answer::{Answer, Watched},
     context::{Context, OpenAttempt},
-    failure::{blank_failure, classify, explain, no_answer, no_way, retry_delay},
+    failure::{blank_failure, explain, no_answer, no_way, retry_delay},
     next::{self, UnderWay, Verdict},
     prepare, relay,
 };
@@ -26,6 +26,7 @@ use crate::{
         Candidate,
         policy::{self, Failure},
     },
+    upstream::failure::classify,
     usage::record::Attempt,
 };
 
@@ -159,7 +160,11 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
                 .current()
                 .map(|candidate| &candidate.provider.name);
             let message = format!("The provider `{}` {why}", provider.map_or("", |name| name));
-            return Err(judge_answer_error(context, AnswerError::garbage(message)));
+            return Err(judge_answer_error(
+                context,
+                AnswerError::garbage(message),
+                false,
+            ));
         }
         is_well(context, now);
         context.answer = match prepare::translating(context, head) {
@@ -199,6 +204,7 @@ fn is_well(context: &mut Context, now: Instant) {
     };
     let took = now.saturating_duration_since(attempt.started);
     candidate.health.latency.add(took, now);
+    candidate.health.recent.add(took);
     if attempt.pass == Some(Pass::Probe) {
         attempt.pass = None;
         next::report(context, candidate, Pass::Probe, Verdict::Well);
@@ -229,15 +235,19 @@ pub fn judge_error_body(context: &mut Context, body: &[u8]) -> Box<Error> {
     )
 }
 
-/// The answer's status was good and the answer was not: what follows?
-pub fn judge_answer_error(context: &mut Context, error: AnswerError) -> Box<Error> {
+/// The answer's status was good and the answer was not: what follows? Nobody else is asked where the
+/// client has seen some of it (`is_answering`).
+pub fn judge_answer_error(
+    context: &mut Context,
+    error: AnswerError,
+    is_answering: bool,
+) -> Box<Error> {
     // An earlier attempt's says nothing about this one.
     context.failure = None;
     let error = match context.plan.current() {
         Some(candidate) => candidate.provider.clean(error),
         None => error,
     };
-    let is_answering = context.first_byte.is_some();
     let (outcome, status) = match error.is_garbage {
         true => (Outcome::Garbage, None),
         false => {
@@ -324,7 +334,7 @@ pub fn end(context: &mut Context) -> Option<(ResponseHeader, Bytes)> {
         let dialect = context.spoken();
         match context.answer.pass(&mut None, true, dialect) {
             Ok(usage) => context.usage = usage.or(context.usage),
-            Err(error) => drop(judge_answer_error(context, error)),
+            Err(error) => drop(judge_answer_error(context, error, false)),
         }
     }
     context.answer.take_reply()
@@ -414,20 +424,22 @@ fn fail_unless(
         relay::break_up(context, failure);
         return false;
     }
-    if let Answer::Streamed(streamed) = std::mem::take(&mut context.answer)
-        && streamed.is_continued
-    {
-        context.resuming = Some(streamed);
+    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
+    let has_other_key = is_key_at_fault && key.is_some_and(|key| next::change_key(context, key));
+    let another = has_other_key || next::follow(context, failure);
+    match std::mem::take(&mut context.answer) {
+        Answer::Streamed(streamed) if streamed.is_continued => context.resuming = Some(streamed),
+        // Nobody takes over: what was said before the failure is still worth hearing.
+        answer if !another && answer.has_said() => {
+            context.answer = answer;
+            return false;
+        }
+        _ => {}
     }
     context.usage = None;
-    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
-    if is_key_at_fault
-        && let Some(key) = key
-        && next::change_key(context, key)
-    {
-        return true;
-    }
-    next::follow(context, failure)
+    context.first_byte = None;
+    context.stop_beating();
+    another
 }
 
 /// Moves the attempt under way to those that are over.

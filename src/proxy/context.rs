@@ -190,6 +190,27 @@ impl Context {
         }
     }
 
+    /// The same request again, of which nothing has been done.
+    pub fn twin(&self) -> Self {
+        Context {
+            id: self.id,
+            snapshot: self.snapshot.clone(),
+            open: self.open.clone(),
+            started: self.started,
+            endpoint: self.endpoint,
+            caller: self.caller,
+            identity: self.identity.clone(),
+            body: self.body.clone(),
+            body_read: self.body_read,
+            request: self.request.clone(),
+            prompt: self.prompt.clone(),
+            deadline: self.deadline,
+            uri: self.uri.clone(),
+            plan: self.plan.clone(),
+            ..Context::new(self.gateway())
+        }
+    }
+
     /// The state of the process.
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.open.0

@@ -17,13 +17,14 @@ use pingora::{
     protocols::http::{HttpTask, subrequest::server::SubrequestHandle},
 };
 use pingora_proxy::{
-    Session,
+    Session, SubrequestSpawner,
     subrequest::{BodyMode, Ctx as SubrequestContext},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     context::{Context, Role},
+    hedge,
     relay::Relay,
     watchdog::Watchdog,
 };
@@ -53,7 +54,6 @@ pub async fn run(
             "no subrequest can be made here".into(),
         ));
     };
-    let relay = Arc::new(relay);
     let mut parent = Context::new(context.gateway());
     parent.role = Role::Parent;
     parent.id = context.id;
@@ -61,36 +61,92 @@ pub async fn run(
     // One request, counted once.
     parent.open = context.open.clone();
     let mut next = std::mem::replace(context, parent);
-    next.relay = Some(relay.clone());
-    let stand_in = stand_in(session, &next.body);
+    let nursery = Nursery {
+        stand_in: stand_in(session, &next.body),
+        spawner,
+    };
     as_http1(session.req_header_mut());
+    let twin = relay.hedge_after.map(|_| (next.twin(), relay.twin()));
+    next.relay = Some(Arc::new(relay));
+    let mut child = nursery.child(session, next);
+    let mut begun = Vec::new();
+    if let Some(twin) = twin {
+        (child, begun) = hedge::race(session, &nursery, child, twin).await?;
+    }
     loop {
+        let Child {
+            handle,
+            watchdog,
+            relay,
+            task,
+        } = child;
+        let mut held = Vec::new();
+        let first = std::mem::take(&mut begun);
+        let carried = carry(session, handle, &watchdog, &relay, first, &mut held).await;
+        // The handle is gone: a child that still runs sees its client leave, and settles.
+        let _ = task.await;
+        let is_done = carried?;
+        match relay.take() {
+            Some(left) => child = nursery.child(session, *left),
+            None => return end(session, held, is_done).await,
+        }
+    }
+}
+
+/// Makes children.
+pub(super) struct Nursery {
+    spawner: SubrequestSpawner,
+    stand_in: (Bytes, Bytes),
+}
+
+/// A child that runs.
+pub(super) struct Child {
+    /// The way to it and from it.
+    pub(super) handle: SubrequestHandle,
+    /// Its clock.
+    pub(super) watchdog: Arc<Watchdog>,
+    /// What it shares with its parent.
+    pub(super) relay: Arc<Relay>,
+    task: JoinHandle<()>,
+}
+
+impl Nursery {
+    /// A child that goes on with `context`.
+    pub(super) fn child(&self, session: &Session, mut context: Context) -> Child {
         let watchdog = Arc::new(Watchdog::new());
-        next.role = Role::Child;
-        next.watchdog = Some(watchdog.clone());
+        let relay = context.relay.get_or_insert_default().clone();
+        context.role = Role::Child;
+        context.watchdog = Some(watchdog.clone());
         let subrequest_context = SubrequestContext::builder()
             .body_mode(BodyMode::ExpectBody)
-            .user_ctx(Box::new(Some(next)))
+            .user_ctx(Box::new(Some(context)))
             .build();
-        let (subrequest, handle) =
-            spawner.create_subrequest(session.as_downstream(), subrequest_context);
-        let (before, last) = &stand_in;
+        let (subrequest, handle) = self
+            .spawner
+            .create_subrequest(session.as_downstream(), subrequest_context);
+        let (before, last) = &self.stand_in;
         if !before.is_empty() {
             let _ = handle
                 .tx
                 .try_send(HttpTask::Body(Some(before.clone()), false));
         }
         let _ = handle.tx.try_send(HttpTask::Body(Some(last.clone()), true));
-        let child = tokio::spawn(subrequest.run());
-        let mut held = Vec::new();
-        let carried = carry(session, handle, &watchdog, &relay, &mut held).await;
-        // The handle is gone: a child that still runs sees its client leave, and settles.
-        let _ = child.await;
-        let is_done = carried?;
-        match relay.take() {
-            Some(left) => next = *left,
-            None => return end(session, held, is_done).await,
+        Child {
+            handle,
+            watchdog,
+            relay,
+            task: tokio::spawn(subrequest.run()),
         }
+    }
+}
+
+impl Child {
+    /// Wakes it: its deadline has passed. A body where none is expected fails its wait for its client.
+    pub(super) fn poke(&self) {
+        let _ = self
+            .handle
+            .tx
+            .try_send(HttpTask::Body(Some(STAND_IN), false));
     }
 }
 
@@ -171,16 +227,18 @@ async fn carry(
     handle: SubrequestHandle,
     watchdog: &Watchdog,
     relay: &Relay,
+    begun: Vec<HttpTask>,
     held: &mut Vec<HttpTask>,
 ) -> Result<bool, GatewayError> {
     let SubrequestHandle { tx, mut rx, .. } = handle;
     let mut is_done = false;
+    let mut begun = begun.into_iter();
     let mut last_written = Instant::now();
     loop {
         let beat = watchdog.heartbeat.every().filter(|_| !is_done);
         let silence = beat.map(|every| last_written + every);
         tokio::select! {
-            task = rx.recv() => {
+            task = next_task(&mut begun, &mut rx) => {
                 let Some(task) = task else { break };
                 let mut tasks = batch(task, &mut rx);
                 if session.response_written().is_some() {
@@ -242,6 +300,16 @@ async fn reached(at: Option<Instant>) {
     }
 }
 
+async fn next_task(
+    begun: &mut impl Iterator<Item = HttpTask>,
+    rx: &mut mpsc::Receiver<HttpTask>,
+) -> Option<HttpTask> {
+    match begun.next() {
+        Some(task) => Some(task),
+        None => rx.recv().await,
+    }
+}
+
 /// Whatever of the answer is here already. Informational heads stay here, as everywhere.
 fn batch(first: HttpTask, rx: &mut mpsc::Receiver<HttpTask>) -> Vec<HttpTask> {
     let mut tasks = vec![first];
@@ -254,7 +322,7 @@ fn batch(first: HttpTask, rx: &mut mpsc::Receiver<HttpTask>) -> Vec<HttpTask> {
     tasks
 }
 
-fn is_informational(task: &HttpTask) -> bool {
+pub(super) fn is_informational(task: &HttpTask) -> bool {
     matches!(task, HttpTask::Header(head, _) if head.status.is_informational())
 }
 

@@ -1,10 +1,8 @@
-//! What a failed attempt is called and what is said about it: its outcome, its words, how long to wait.
+//! What is said about a failed attempt: its words, how long to wait.
 //! [`super::attempt`] decides by it what follows.
 
-use std::io;
-
 use http::{StatusCode, header};
-use pingora::{Error, ErrorType, http::ResponseHeader};
+use pingora::{Error, http::ResponseHeader};
 use serde_json::{Map, Value};
 
 use super::context::Context;
@@ -84,27 +82,6 @@ pub(super) fn retry_delay(error: &Map<String, Value>) -> Option<String> {
     (0.0..86_400.0)
         .contains(&seconds)
         .then(|| format!("{:.0}", seconds.ceil()))
-}
-
-/// What a failure of the transport is called.
-pub(super) fn classify(error: &Error, has_head: bool) -> Outcome {
-    use ErrorType::*;
-    match error.root_etype() {
-        ConnectRefused | ConnectNoRoute | BindError | SocketError | ConnectProxyFailure => {
-            Outcome::Refused
-        }
-        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => Outcome::Timeout,
-        TLSHandshakeFailure | TLSWantX509Lookup | InvalidCert | HandshakeError => Outcome::Tls,
-        _ if has_head && !is_reset(error) => Outcome::Truncated,
-        InvalidHTTPHeader | H1Error | H2Downgrade | InvalidH2 => Outcome::Garbage,
-        _ => Outcome::Reset,
-    }
-}
-
-/// Whether the other side cut the connection rather than close it.
-fn is_reset(error: &Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// The failure in words that say what to do.

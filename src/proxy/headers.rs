@@ -11,9 +11,8 @@ use smallvec::SmallVec;
 use super::{context::Context, endpoints::Kind};
 use crate::{
     auth::WEBSOCKET_KEY_PROTOCOL,
-    providers::auth::sigv4::Signable,
     routing::Plan,
-    upstream::{credential::Credential, provider::header_value},
+    upstream::{head, provider::header_value},
 };
 
 const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
@@ -140,15 +139,7 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
     };
     strip_protocol_key(head)?;
     head.set_raw_path(path.as_bytes())?;
-    head.insert_header(header::HOST, provider.host_header.clone())?;
-    for (name, value) in &provider.usual_headers {
-        if !head.headers.contains_key(name) {
-            head.insert_header(name.clone(), value.clone())?;
-        }
-    }
-    for (name, value) in &provider.headers {
-        head.insert_header(name.clone(), value.clone())?;
-    }
+    head::address(head, provider)?;
     if !context.is_websocket()
         && let Some(attempt) = &context.attempt
     {
@@ -164,31 +155,14 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
             )?;
         }
     }
-    let key = context.attempt.as_ref().map_or(0, |attempt| attempt.key);
-    authenticate(head, context, &candidate.provider.credential, key)
-}
-
-/// Adds what says whose request it is; last, for a signature covers the rest.
-fn authenticate(
-    head: &mut RequestHeader,
-    context: &Context,
-    credential: &Credential,
-    key: usize,
-) -> Result<()> {
-    let body = context.attempt.as_ref().map(|attempt| &attempt.call.body);
-    let host = head.headers.get(header::HOST).cloned();
-    let signed: SmallVec<[_; 1]> = host.iter().map(|host| (&header::HOST, host)).collect();
-    let request = Signable {
-        method: &head.method,
-        path: head.uri.path(),
-        query: head.uri.query(),
-        headers: &signed,
-        body: body.map_or(&[], |body| body.as_ref()),
-    };
-    for (name, value) in credential.headers(&request, key) {
-        head.insert_header(name, value)?;
-    }
-    Ok(())
+    let attempt = context.attempt.as_ref();
+    let body = attempt.map_or(&[][..], |attempt| &attempt.call.body);
+    head::authenticate(
+        head,
+        provider,
+        body,
+        attempt.map_or(0, |attempt| attempt.key),
+    )
 }
 
 /// The path at the provider: `path`, and the client's query without its key and with the provider's

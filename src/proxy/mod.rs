@@ -25,6 +25,7 @@ mod failure;
 mod guarded;
 mod headers;
 mod heartbeat;
+mod hedge;
 mod local;
 mod next;
 mod prepare;
@@ -273,7 +274,7 @@ impl ProxyHttp for Proxy {
             Answer::Gathered(_) => {
                 let mut kept = head.clone();
                 headers::write_response(&mut kept, context);
-                context.answer.keep_head(kept);
+                context.answer.keep_head(&kept);
                 head.set_status(102)
             }
             _ => {
@@ -284,6 +285,7 @@ impl ProxyHttp for Proxy {
                     // It knows no chunks; the answer ends with the connection.
                     head.remove_header(&http::header::TRANSFER_ENCODING);
                 }
+                context.answer.keep_head(head);
                 Ok(())
             }
         }
@@ -304,7 +306,11 @@ impl ProxyHttp for Proxy {
             match passed {
                 Ok(Some(usage)) => context.usage = Some(usage.merged(context.usage)),
                 Ok(None) => {}
-                Err(error) => return Err(attempt::judge_answer_error(context, error)),
+                Err(error) => {
+                    // Pingora writes head and first pieces together: none of them may have gone out.
+                    let is_answering = session.response_written().is_some();
+                    return Err(attempt::judge_answer_error(context, error, is_answering));
+                }
             }
             if !matches!(context.answer, Answer::Raw) {
                 context.wait_until(Instant::now() + idle);

@@ -105,7 +105,7 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
         let usual = same.unwrap_or_else(|| usual.split('?').next().unwrap_or_default());
         let path = provider.path(dialect.name(), usual, &candidate.model);
         let mut call = as_it_is(context, candidate, dialect, path);
-        let unfit = dialect.unfit(&call.body, &provider.quirks);
+        let unfit = dialect.unfit(&call.body, &target);
         if !unfit.needs_writing {
             refuse_losses(context, candidate, &unfit.dropped)?;
             call.body = splice(&call.body, &unfit.cuts, None);
@@ -116,7 +116,10 @@ pub fn call(context: &mut Context, candidate: &Candidate) -> Result<UpstreamCall
                 if context.call.is_none() {
                     context.call = Some(Box::new(read(context)?.call));
                 }
-                call.emulation = Some(Emulation::default());
+                call.emulation = Some(Emulation {
+                    is_regular: provider.quirks.irregular,
+                    ..Emulation::default()
+                });
             }
             return Ok(call);
         }

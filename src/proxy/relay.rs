@@ -4,7 +4,10 @@
 //! request runs in a child ([`super::delegate`]), and where its provider fails the child hands its
 //! [`Context`] back, for another child to take over.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -24,6 +27,10 @@ pub struct Relay {
     pub resumes: bool,
     /// Whether the client sees nothing before the first event with content.
     pub holds: bool,
+    /// When a second candidate is asked the same.
+    pub hedge_after: Option<Duration>,
+    /// Whether the other of two was faster: then this one never was.
+    has_lost: AtomicBool,
     has_content: AtomicBool,
     next: Mutex<Option<Box<Context>>>,
 }
@@ -44,12 +51,37 @@ impl Relay {
     /// For a request that asks for it; `None` for most.
     pub fn wanted(context: &Context) -> Option<Relay> {
         let rules = &context.snapshot.config.routing;
-        let is_stream = context.generates() && context.request.stream && !context.is_http10;
-        (is_stream && (rules.resume || rules.hold_until_first_event)).then(|| Relay {
-            resumes: rules.resume,
-            holds: rules.hold_until_first_event,
+        if !context.generates() {
+            return None;
+        }
+        let is_stream = context.request.stream && !context.is_http10;
+        let relay = Relay {
+            resumes: is_stream && rules.resume,
+            holds: is_stream && rules.hold_until_first_event,
+            hedge_after: hedge_after(context),
             ..Relay::default()
-        })
+        };
+        let is_wanted = relay.resumes || relay.holds || relay.hedge_after.is_some();
+        is_wanted.then_some(relay)
+    }
+
+    /// The same for the second of two.
+    pub fn twin(&self) -> Relay {
+        Relay {
+            resumes: self.resumes,
+            holds: self.holds,
+            ..Relay::default()
+        }
+    }
+
+    /// The other one was faster.
+    pub fn lose(&self) {
+        self.has_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the other one was faster.
+    pub fn has_lost(&self) -> bool {
+        self.has_lost.load(Ordering::Relaxed)
     }
 
     /// Whether the client has to wait with what is there.
@@ -61,6 +93,14 @@ impl Relay {
     pub fn take(&self) -> Option<Box<Context>> {
         self.next.lock().take()
     }
+}
+
+/// How long the first candidate is waited for: as long as nearly all of its answers take.
+fn hedge_after(context: &Context) -> Option<Duration> {
+    let hedge = &context.snapshot.config.routing.hedge;
+    let candidate = context.plan.current().filter(|_| hedge.enabled)?;
+    let usual = candidate.health.recent.p95().unwrap_or_default();
+    Some(usual.max(hedge.min_seconds.duration()))
 }
 
 /// Tells the parent once there is something to see.

@@ -23,6 +23,8 @@ pub struct Streamed {
     pub(super) transcoder: Transcoder,
     /// The `content-type` that the client gets.
     pub(super) kind: &'static str,
+    /// The head that the client gets, for where Pingora does not come to write it.
+    pub(super) head: Option<ResponseHeader>,
     /// Pieces that were handed on and may not have been sent: Pingora gathers a few of them before it
     /// writes, and drops them where the next one is an error.
     pending: VecDeque<Bytes>,
@@ -61,6 +63,7 @@ impl Streamed {
         Streamed {
             transcoder,
             kind,
+            head: None,
             pending: VecDeque::new(),
             sent: 0,
             unsent: Vec::new(),
@@ -105,6 +108,9 @@ impl Streamed {
 
     /// Learns how much of its body the client's session has taken.
     pub(super) fn note_sent(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.head = None;
+        }
         while let Some(first) = self.pending.front()
             && self.sent + first.len() <= bytes
         {

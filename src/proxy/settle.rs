@@ -89,7 +89,7 @@ pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16
     let status = error.status().as_u16();
     if context.resuming.is_some() {
         relay::end(session, context, error).await;
-    } else if session.response_written().is_some() {
+    } else if session.response_written().is_some() || respond::begin_late(session, context).await {
         respond::break_off(session, context, error).await;
     } else {
         session.set_keepalive(None);
@@ -125,6 +125,10 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
             Box::pin(give_up(session, context)).await;
         }
         _ => {}
+    }
+    // Of two that were asked the other was faster: its line is the request's.
+    if context.relay.as_ref().is_some_and(|relay| relay.has_lost()) {
+        return;
     }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
     let written = session.response_written().map(|head| head.status.as_u16());

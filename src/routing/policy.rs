@@ -170,6 +170,11 @@ impl Asking<'_> {
         }
     }
 
+    /// Somebody else for the same request, while the current candidate is still at it.
+    pub fn hedge(&self, plan: &mut Plan) -> bool {
+        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
+    }
+
     /// Why nobody can be asked, for who asked for `model`.
     pub fn nobody(&self, plan: &Plan, model: Option<&str>) -> GatewayError {
         let model = model.unwrap_or_default().to_owned();

@@ -51,6 +51,7 @@ pub(super) fn provider(name: &str, kind: &str) -> Arc<Provider> {
             total: wait,
         },
         local: name == "local",
+        lists_models: true,
         health: Arc::new(ProviderHealth::default()),
     };
     Arc::new(Provider::new(settings, &Hosts::default()).unwrap())

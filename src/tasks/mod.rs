@@ -1,7 +1,8 @@
-//! What goes on beside requests: names, reloads, the end of the process. One background service,
-//! one thread.
+//! What goes on beside requests: names, tokens, health checks, reloads, the end of the process. One
+//! background service, one thread.
 
 mod drain;
+mod health;
 mod names;
 pub mod reload;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 
-use crate::{gateway::Gateway, providers::demo, upstream::client::Client};
+use crate::{gateway::Gateway, providers::demo};
 use reload::Source;
 
 /// All background tasks.
@@ -37,11 +38,11 @@ impl BackgroundService for Tasks {
                 log::error!("the demo provider stopped: {error}");
             }
         };
-        let client = Client::default();
         futures::join!(
             demo,
             names::refresh(&self.gateway),
-            self.gateway.tokens.keep_fresh(&client),
+            self.gateway.tokens.keep_fresh(&self.gateway.client),
+            health::watch(&self.gateway, shutdown.clone()),
             reload::watch(&self.gateway, &self.source),
             drain::wait(&self.gateway, shutdown, &*self.at_exit),
         );

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub fallbacks: IntCounter,
     /// Streams that broke and were gone on with.
     pub resumed_streams: IntCounter,
+    /// Second requests where the first took long.
+    pub hedges: IntCounter,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
     /// Connections closed at once because their address held too many.
@@ -171,6 +173,10 @@ impl Metrics {
             fallbacks: counter(
                 "gateway_fallbacks_total",
                 "Attempts that went on to the next candidate.",
+            )?,
+            hedges: counter(
+                "gateway_hedges_total",
+                "Second requests that were sent because the first took unusually long.",
             )?,
             resumed_streams: counter(
                 "gateway_resumed_streams_total",

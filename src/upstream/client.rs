@@ -1,18 +1,21 @@
-//! One buffered call: a request to a URL, its whole answer back. For what the gateway itself asks
-//! of others (tokens, webhooks); a client's requests go through `proxy`.
-//! Made of Pingora's connector, so that TLS, trust and timeouts are those of all other traffic.
+//! One buffered call: a request, its whole answer back. For what the gateway itself asks of others:
+//! tokens and webhooks by URL, providers (checks, copies) by their peers. A client's requests go through
+//! `proxy`. Made of Pingora's connector, so that TLS, trust and timeouts are those of all other traffic.
 
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pingora::{
-    connectors::http::v1::Connector,
+    connectors::http::Connector,
     http::RequestHeader,
-    protocols::http::v1::client::HttpSession,
+    protocols::http::client::HttpSession,
     upstreams::peer::{ALPN, HttpPeer},
 };
 use thiserror::Error;
+
+use super::failure::classify;
+use crate::error::Outcome;
 
 /// What to ask.
 pub struct Call<'a> {
@@ -22,6 +25,18 @@ pub struct Call<'a> {
     pub url: &'a Uri,
     /// Headers to send. `Host`, `Content-Length` and `Connection` are written here.
     pub headers: &'a [(HeaderName, HeaderValue)],
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// How large the answer's body may be.
+    pub max_bytes: usize,
+}
+
+/// A request to a peer, complete but for what frames it on its connection.
+pub struct Message {
+    /// Its head; `Host` is in it.
+    pub head: RequestHeader,
     /// The body; empty for none.
     pub body: Bytes,
     /// How long all of it may take.
@@ -53,6 +68,9 @@ pub enum CallError {
     /// No connection, or it broke.
     #[error("{0}")]
     Connection(Box<pingora::Error>),
+    /// The answer ended before it was complete.
+    #[error("the answer broke off: {0}")]
+    Truncated(Box<pingora::Error>),
     /// The time is up.
     #[error("no answer in {0:?}")]
     Timeout(Duration),
@@ -61,7 +79,7 @@ pub enum CallError {
     TooLarge(usize),
 }
 
-/// Makes calls, each on a connection of its own. Reads the system's certificate authorities when
+/// Makes calls, each on a connection of its own where it is HTTP/1.1. Reads the system's certificate authorities when
 /// it is made, so make one.
 pub struct Client {
     connector: Connector,
@@ -81,10 +99,54 @@ impl Client {
     /// # Errors
     /// Where there is no whole answer.
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, CallError> {
-        let timeout = call.timeout;
-        tokio::time::timeout(timeout, self.ask(call))
-            .await
-            .unwrap_or(Err(CallError::Timeout(timeout)))
+        within(call.timeout, self.ask(call)).await
+    }
+
+    /// Asks a server over its own kind of connection: a provider, for one, with its own authorities and
+    /// its own version of HTTP.
+    ///
+    /// # Errors
+    /// Where there is no whole answer.
+    pub async fn send(&self, peer: &HttpPeer, message: Message) -> Result<Answer, CallError> {
+        let Message {
+            head,
+            body,
+            timeout,
+            max_bytes,
+        } = message;
+        let asked = async {
+            let (mut session, _) = self.connector.get_http_session(peer).await?;
+            write(&mut session, head, body).await?;
+            let (status, headers) = read_head(&mut session).await?;
+            let body = read_body(&mut session, max_bytes).await?;
+            self.release(session, peer).await;
+            Ok(Answer {
+                status,
+                headers,
+                body,
+            })
+        };
+        within(timeout, asked).await
+    }
+
+    /// The status with which a server answers; what else it says is not waited for.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn status(
+        &self,
+        peer: &HttpPeer,
+        head: RequestHeader,
+        timeout: Duration,
+    ) -> Result<StatusCode, CallError> {
+        let asked = async {
+            let (mut session, _) = self.connector.get_http_session(peer).await?;
+            write(&mut session, head, Bytes::new()).await?;
+            let (status, _) = read_head(&mut session).await?;
+            self.release(session, peer).await;
+            Ok(status)
+        };
+        within(timeout, asked).await
     }
 
     async fn ask(&self, call: Call<'_>) -> Result<Answer, CallError> {
@@ -98,12 +160,14 @@ impl Client {
         let port = call.url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let mut session = self.connect(host, port, is_tls).await?;
         let head = head(&call)?;
-        session.write_request_header(Box::new(head)).await?;
-        if !call.body.is_empty() {
-            session.write_body(&call.body).await?;
-        }
-        session.finish_body().await?;
-        read(&mut session, call.max_bytes).await
+        write(&mut session, head, call.body).await?;
+        let (status, headers) = read_head(&mut session).await?;
+        let body = read_body(&mut session, call.max_bytes).await?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 
     /// A session with the first of the name's addresses that takes a connection.
@@ -126,6 +190,25 @@ impl Client {
         }
         Err(last)
     }
+
+    /// A connection of HTTP/2 is kept for the next call; one of HTTP/1.1 was for this one only.
+    async fn release(&self, session: HttpSession, peer: &HttpPeer) {
+        if let HttpSession::H2(_) = session {
+            let idle = peer.options.idle_timeout;
+            self.connector
+                .release_http_session(session, peer, idle)
+                .await;
+        }
+    }
+}
+
+async fn within<T>(
+    timeout: Duration,
+    asked: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    tokio::time::timeout(timeout, asked)
+        .await
+        .unwrap_or(Err(CallError::Timeout(timeout)))
 }
 
 fn head(call: &Call<'_>) -> Result<RequestHeader, CallError> {
@@ -139,35 +222,67 @@ fn head(call: &Call<'_>) -> Result<RequestHeader, CallError> {
         head.append_header(name, value)?;
     }
     head.insert_header(header::HOST, host)?;
-    head.insert_header(header::CONNECTION, "close")?;
-    if !call.body.is_empty() || call.method == Method::POST {
-        head.insert_header(header::CONTENT_LENGTH, call.body.len())?;
-    }
     Ok(head)
 }
 
-async fn read(session: &mut HttpSession, max_bytes: usize) -> Result<Answer, CallError> {
-    let (status, headers) = loop {
-        session.read_response().await?;
-        let Some(head) = session.resp_header() else {
+async fn write(
+    session: &mut HttpSession,
+    mut head: RequestHeader,
+    body: Bytes,
+) -> Result<(), CallError> {
+    if let HttpSession::H1(_) = session {
+        head.insert_header(header::CONNECTION, "close")?;
+    }
+    if !body.is_empty() || head.method == Method::POST {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    session.write_request_header(Box::new(head)).await?;
+    if !body.is_empty() {
+        session.write_request_body(body, true).await?;
+    }
+    session.finish_request_body().await?;
+    Ok(())
+}
+
+async fn read_head(session: &mut HttpSession) -> Result<(StatusCode, HeaderMap), CallError> {
+    loop {
+        session.read_response_header().await?;
+        let Some(head) = session.response_header() else {
             continue;
         };
-        if !head.status.is_informational() {
-            break (head.status, head.headers.clone());
+        // HTTP/2's has one head only, as Pingora has it.
+        if !head.status.is_informational() || matches!(session, HttpSession::H2(_)) {
+            return Ok((head.status, head.headers.clone()));
         }
-    };
+    }
+}
+
+async fn read_body(session: &mut HttpSession, max_bytes: usize) -> Result<Bytes, CallError> {
     let mut body = BytesMut::new();
-    while let Some(piece) = session.read_body_ref().await? {
+    while let Some(piece) = session
+        .read_response_body()
+        .await
+        .map_err(CallError::Truncated)?
+    {
         if body.len() + piece.len() > max_bytes {
             return Err(CallError::TooLarge(max_bytes));
         }
-        body.extend_from_slice(piece);
+        body.extend_from_slice(&piece);
     }
-    Ok(Answer {
-        status,
-        headers,
-        body: body.freeze(),
-    })
+    Ok(body.freeze())
+}
+
+impl CallError {
+    /// The word for it.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            CallError::Url | CallError::Name(_) => Outcome::Dns,
+            CallError::Connection(error) => classify(error, false),
+            CallError::Truncated(error) => classify(error, true),
+            CallError::Timeout(_) => Outcome::Timeout,
+            CallError::TooLarge(_) => Outcome::Garbage,
+        }
+    }
 }
 
 impl From<Box<pingora::Error>> for CallError {
@@ -246,6 +361,46 @@ mod tests {
         let host = format!("host: {}\r\n", url.authority().unwrap());
         assert!(asked.contains(&host), "{asked}");
         assert!(asked.ends_with("\r\n\r\na body"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_sent_the_head_as_it_was_written() {
+        let (url, served) = serve("HTTP/1.1 204 None\r\n\r\n").await;
+        let address = url.authority().unwrap().as_str();
+        let peer = HttpPeer::new(address, false, String::new());
+        let head = || {
+            let mut head = RequestHeader::build("POST", b"/v1/x?y=z", None).unwrap();
+            head.insert_header("host", "elsewhere.example").unwrap();
+            head
+        };
+        let message = Message {
+            head: head(),
+            body: Bytes::from_static(b"a body"),
+            timeout: Duration::from_secs(5),
+            max_bytes: 0,
+        };
+        let answer = Client::default().send(&peer, message).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+        let asked = served.await.unwrap().to_lowercase();
+        assert!(asked.starts_with("post /v1/x?y=z http/1.1\r\n"), "{asked}");
+        for line in [
+            "host: elsewhere.example",
+            "content-length: 6",
+            "connection: close",
+        ] {
+            assert!(asked.contains(line), "{asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_status_is_known_before_the_answer_has_ended() {
+        let endless = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Busy\r\ncontent-length: 9\r\n\r\n";
+        let (url, _served) = serve(endless).await;
+        let peer = HttpPeer::new(url.authority().unwrap().as_str(), false, String::new());
+        let head = RequestHeader::build("GET", b"/", None).unwrap();
+        let timeout = Duration::from_secs(5);
+        let status = Client::default().status(&peer, head, timeout).await;
+        assert_eq!(status.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]

@@ -66,6 +66,8 @@ pub struct Settings<'a> {
     pub credential: Credential,
     /// What must not be seen in anything that it says.
     pub secrets: &'a [Secret],
+    /// Whether it lists its models when asked.
+    pub lists_models: bool,
     /// Headers to send with every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers to send where the client sends none of the name.
@@ -110,6 +112,8 @@ pub struct Provider {
     pub host_header: HeaderValue,
     /// What comes before an endpoint's path: `/v1` of `https://api.openai.com/v1`.
     pub path_prefix: Box<str>,
+    /// Where it lists its models; `None` where it does not.
+    pub models_path: Option<String>,
     /// Headers to send with every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers to send where the client sends none of the name.
@@ -157,8 +161,10 @@ impl Provider {
             .filter(|secret| secret.len() >= MIN_SECRET_BYTES)
             .map(Into::into)
             .collect();
-        Ok(Provider {
+        let lists_models = settings.lists_models;
+        let mut provider = Provider {
             secrets,
+            models_path: None,
             name: settings.name.into(),
             name_header: header_value(settings.name),
             kind: settings.kind.into(),
@@ -176,7 +182,9 @@ impl Provider {
             credential: settings.credential,
             headers: settings.headers,
             usual_headers: settings.usual_headers,
-        })
+        };
+        provider.models_path = lists_models.then(|| provider.path("models", "/models", ""));
+        Ok(provider)
     }
 
     /// Where to connect, for one attempt; `None` while its name has no address.

@@ -84,6 +84,12 @@ impl ScriptedUpstream {
         Self::listen(Speaks::Http1, "http", scripts).await
     }
 
+    /// The same on the port of one that has been dropped.
+    pub async fn start_at(address: SocketAddr, scripts: impl IntoIterator<Item = Script>) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port of ours");
+        Self::serve_on(listener, Speaks::Http1, "http", scripts)
+    }
+
     /// HTTP/2 with prior knowledge.
     pub async fn start_h2c(scripts: impl IntoIterator<Item = Script>) -> Self {
         Self::listen(Speaks::H2c, "http", scripts).await
@@ -106,6 +112,15 @@ impl ScriptedUpstream {
         scripts: impl IntoIterator<Item = Script>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve_on(listener, speaks, scheme, scripts)
+    }
+
+    fn serve_on(
+        listener: TcpListener,
+        speaks: Speaks,
+        scheme: &'static str,
+        scripts: impl IntoIterator<Item = Script>,
+    ) -> Self {
         let address = listener.local_addr().expect("bound");
         let scripts = Mutex::new(scripts.into_iter().collect());
         let shared = Arc::new(Shared {

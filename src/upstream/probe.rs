@@ -1,0 +1,39 @@
+//! Asks a provider whether it is there, by a request that spends no tokens: for the list of its models.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, header};
+use pingora::{Result, http::RequestHeader};
+
+use super::{client::Client, head, provider::Provider};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OURSELVES: HeaderValue = HeaderValue::from_static("ai-gateway");
+
+/// Asks. Any answer below 500 will do: whoever says that there is no such list, or that the key is
+/// wrong, is there. A provider that is known to have no list is not asked.
+///
+/// # Errors
+/// A word for what is wrong: that of an [`crate::error::Outcome`], or `http_503`.
+pub async fn probe(client: &Client, provider: &Provider, timeout: Duration) -> Result<(), String> {
+    let Some(path) = &provider.models_path else {
+        return Ok(());
+    };
+    let peer = provider.peer(false).ok_or("dns")?;
+    let head = head(provider, path).map_err(|error| error.to_string())?;
+    match client.status(&peer, head, timeout).await {
+        Ok(status) if status.is_server_error() => Err(format!("http_{}", status.as_u16())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.outcome().name().to_owned()),
+    }
+}
+
+fn head(provider: &Provider, path: &str) -> Result<RequestHeader> {
+    let mut head = RequestHeader::build(Method::GET, path.as_bytes(), None)?;
+    head.insert_header(header::ACCEPT, JSON)?;
+    head.insert_header(header::USER_AGENT, OURSELVES)?;
+    head::address(&mut head, provider)?;
+    // Always the first key, so that checks do not take requests' turns.
+    head::authenticate(&mut head, provider, &[], 0)?;
+    Ok(head)
+}
