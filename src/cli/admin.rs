@@ -51,7 +51,7 @@ pub(super) fn ask(
     let answer = runtime.block_on(Client::default().call(call));
     let answer = answer.map_err(|error| match error {
         CallError::Connection(_) | CallError::Name(_) => format!(
-            "no gateway runs at http://{address}; start it with `gateway start`, or say which one is meant with --port or --config"
+            "no gateway runs at http://{address}; start it with `gateway start`, or say which one is meant with --config"
         ),
         error => format!("the gateway at http://{address}: {error}"),
     })?;

@@ -3,6 +3,7 @@
 mod admin;
 pub mod config;
 mod process;
+mod provider;
 mod reload;
 mod route;
 mod start;
@@ -41,6 +42,9 @@ enum Command {
     /// The configuration: check it, show it, its schema, known providers
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Providers: how they are doing
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -60,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Reload(target) => answer(reload::run(&target)),
         Command::Upgrade(target) => answer(upgrade::run(&target)),
         Command::Config(command) => config::run(command),
+        Command::Provider(command) => provider::run(&command),
         Command::Route(command) => route::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -60,6 +60,15 @@ impl State {
             State::Open => "open",
         }
     }
+
+    /// The number for it, the higher the worse.
+    pub fn number(self) -> i64 {
+        match self {
+            State::Closed => 0,
+            State::HalfOpen => 1,
+            State::Open => 2,
+        }
+    }
 }
 
 /// The breaker of one target.

@@ -50,6 +50,13 @@ pub struct Target {
     pub minute: Minute,
 }
 
+impl Target {
+    /// Whether a request has ever been sent there.
+    pub fn was_asked(&self) -> bool {
+        self.minute.has_begun()
+    }
+}
+
 /// A provider.
 #[derive(Debug)]
 pub struct ProviderHealth {
@@ -92,7 +99,7 @@ impl ProviderHealth {
         added
     }
 
-    /// Its models that have been asked for, with their states, by name.
+    /// Its models that somebody has named, with their states, by name.
     pub fn targets(&self) -> Vec<(Arc<str>, Arc<Target>)> {
         let known = self.targets.load();
         let mut targets: Vec<_> = known

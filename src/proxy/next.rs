@@ -175,11 +175,8 @@ pub fn report(context: &Context, candidate: &Candidate, pass: Pass, verdict: Ver
             limits.cooldown.as_secs_f64()
         ),
         Some(Change::Closed) => log::info!("provider={name} model={model} status=recovered"),
-        None => return,
+        None => {}
     }
-    let metrics = &context.gateway().metrics;
-    let state = i64::from(change == Some(Change::Opened)) * 2;
-    metrics.breaker(&metrics.series(name, model), state);
 }
 
 fn log_failover(context: &Context, failed: Option<&Candidate>) {

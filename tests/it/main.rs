@@ -33,6 +33,7 @@ mod heartbeat;
 mod hedging;
 mod lifecycle;
 mod matrix;
+mod provider_health;
 mod recordings;
 mod reload;
 mod resume;
