@@ -72,7 +72,9 @@ fn request(decision: &Decision) -> String {
     let words = [(stream, "streamed"), (tools, "tools"), (images, "images")];
     let words = words.iter().filter(|(is, _)| **is);
     said.extend(words.map(|(_, word)| (*word).to_owned()));
-    said.push(format!("about {prompt_tokens} tokens of prompt"));
+    if *prompt_tokens > 0 {
+        said.push(format!("about {prompt_tokens} tokens of prompt"));
+    }
     format!("request: {}", said.join(", "))
 }
 
