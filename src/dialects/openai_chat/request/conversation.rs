@@ -199,7 +199,7 @@ impl Writer<'_> {
             // Instructions that say nothing.
             return;
         }
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(4);
         out.insert("role".into(), role.into());
         out.insert("content".into(), content);
         self.end(out, name, beside, &mut extra);
