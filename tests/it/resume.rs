@@ -400,3 +400,90 @@ async fn an_answer_that_is_held_comes_whole() {
         (text().as_str(), Some((10, 8)), 0)
     );
 }
+
+/// The frames of a recorded stream, and the text that each adds.
+fn recorded(file: &str, exchange: usize) -> Vec<(Bytes, String)> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/recordings")
+        .join(file);
+    let recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let body = recording["exchanges"][exchange]["response"]["body_text"]
+        .as_str()
+        .unwrap();
+    let frames = body.replace("\r\n", "\n");
+    let frames = frames
+        .split_inclusive("\n\n")
+        .filter(|frame| frame.contains("data:"));
+    let text = |frame: &str| {
+        let data = frame.lines().find_map(|line| line.strip_prefix("data:"))?;
+        let event: Value = serde_json::from_str(data.trim()).ok()?;
+        let said = event["choices"][0]["delta"]["content"].as_str();
+        said.or(event["delta"]["text"].as_str()).map(str::to_owned)
+    };
+    frames
+        .map(|frame| {
+            (
+                Bytes::from(frame.to_owned()),
+                text(frame).unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn recorded_streams_cut_at_every_event_are_gone_on_with() {
+    for (kind, file, exchange) in [
+        (
+            "groq",
+            "groq/chat-completions-parallel-tool-calls-single-turn-streaming.json",
+            1,
+        ),
+        (
+            "mistral",
+            "mistral/chat-completions-parallel-tool-calls-single-turn-streaming.json",
+            1,
+        ),
+        (
+            "anthropic",
+            "anthropic/messages-function-calling-anthropic-claude-ha-multi-turn-streaming-conversations.json",
+            3,
+        ),
+    ] {
+        let frames = recorded(file, exchange);
+        let whole: String = frames.iter().map(|(_, text)| text.as_str()).collect();
+        assert!(whole.len() > 20 && frames.len() > 5, "{file}: {whole}");
+        for cut in 1..frames.len() {
+            let said: String = frames[..cut]
+                .iter()
+                .map(|(_, text)| text.as_str())
+                .collect();
+            let begun: Vec<Bytes> = frames[..cut]
+                .iter()
+                .map(|(frame, _)| frame.clone())
+                .collect();
+            let one = ScriptedUpstream::start([Script::broken(begun, Ending::Reset)]).await;
+            let rest = openai_frames(&[&whole[said.len()..]], (14, 5));
+            let two = ScriptedUpstream::start([Script::broken(rest, Ending::Whole)]).await;
+            let yaml = Yaml::new()
+                .provider_with("one", &one.base_url(), &format!(", kind: {kind}"))
+                .provider("two", &two.base_url())
+                .pooled()
+                .and("routing: {retries: {max: 0}, breaker: {enabled: false}, resume: true}");
+            let gateway = TestGateway::with(&yaml).await;
+            let answer = gateway.call(ask()).await;
+            let heard = hear(&answer);
+            let what = format!("{file} cut at {cut}: {}", answer.text());
+            assert_eq!(heard.text, whole, "{what}");
+            assert_eq!(heard.error, None, "{what}");
+            assert!(
+                heard.is_done && heard.finish.is_some() && answer.whole,
+                "{what}"
+            );
+            assert!(heard.ids <= 1, "{what}");
+            if two.count() > 0 {
+                let (input, output) = heard.usage.unwrap();
+                assert!(input >= 14 && output >= 5, "{what}");
+            }
+        }
+    }
+}

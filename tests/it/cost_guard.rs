@@ -1,0 +1,60 @@
+//! `max_cost_per_request`: candidates that would cost too much are passed over; where none is left the
+//! request is refused, with the estimate.
+
+use serde_json::json;
+
+use crate::support::{Request, Script, ScriptedUpstream, TestGateway, config::Yaml, openai};
+
+async fn upstream() -> ScriptedUpstream {
+    ScriptedUpstream::start([Script::json(200, openai::completion("x"))]).await
+}
+
+fn ask(model: &str, max_tokens: u64) -> Request {
+    let body = json!({"model": model, "max_tokens": max_tokens,
+        "messages": [{"role": "user", "content": "x".repeat(4000)}]});
+    Request::chat(body.to_string())
+}
+
+#[tokio::test]
+async fn the_dear_one_is_passed_over_and_the_cheap_one_asked() {
+    let (one, two) = (upstream().await, upstream().await);
+    let yaml = Yaml::new()
+        .provider_with("one", &one.base_url(), ", kind: openai")
+        .provider_with("two", &two.base_url(), ", kind: openai")
+        .and(
+            "pools: {p: {strategy: priority, targets: [{provider: one, model: gpt-5-pro}, \
+             {provider: two, model: gpt-5-nano}]}}",
+        )
+        .and("routing: {max_cost_per_request: 0.01, retries: {max: 0}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(ask("p", 1000)).await;
+    assert_eq!(
+        (answer.status, answer.header("x-model")),
+        (200, Some("gpt-5-nano")),
+        "{answer:?}"
+    );
+    assert_eq!((one.count(), two.count()), (0, 1));
+}
+
+#[tokio::test]
+async fn where_all_are_too_dear_the_estimate_is_told_and_nobody_is_asked() {
+    let one = upstream().await;
+    let yaml = Yaml::new()
+        .provider_with("one", &one.base_url(), ", kind: openai")
+        .and("pools: {p: [{provider: one, model: gpt-5-pro}]}")
+        .and("routing: {max_cost_per_request: 0.01, retries: {max: 0}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(ask("p", 10_000)).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let error = answer.openai_error();
+    assert_eq!(error["code"], "max_cost_exceeded");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("0.01 USD") && message.contains("max_tokens"),
+        "{message}"
+    );
+    assert_eq!(one.count(), 0);
+    // What nobody knows the price of is let through.
+    let answer = gateway.call(ask("one/m", 10_000)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
