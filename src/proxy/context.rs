@@ -14,8 +14,8 @@ use super::{
     endpoints::{Endpoint, Kind},
     heartbeat,
     next::UnderWay,
-    prepare::UpstreamCall,
     watchdog::Watchdog,
+    written::UpstreamCall,
 };
 use crate::{
     chat::usage::Usage,

@@ -134,6 +134,7 @@ impl Router {
         reason.variant = arm.and_then(|arm| arm.name.clone());
         let mut plan = Plan::new(stage, source);
         plan.reason = reason;
+        plan.shadow = route.and_then(|route| route.shadow.clone());
         plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
         plan.fallbacks.names = route
@@ -146,11 +147,6 @@ impl Router {
 
     fn fallbacks_of(&self, asked: &str, name: &str) -> Option<Arc<[Box<str>]>> {
         lookup(&self.fallbacks, asked, name)
-    }
-
-    /// The route of a request, for `shadow`.
-    pub fn route(&self, name: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| &*route.name == name)
     }
 
     /// Where aliases lead. `validate` has made sure that they end.

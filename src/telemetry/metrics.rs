@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use parking_lot::RwLock;
@@ -49,6 +50,10 @@ pub struct Metrics {
     /// Attempts that went on to the next candidate.
     pub fallbacks: IntCounter,
     breaker: IntGaugeVec,
+    shadows: IntCounterVec,
+    shadow_latency: HistogramVec,
+    /// Records of copies that did not reach their file.
+    pub shadow_records_dropped: IntCounter,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
     /// Connections closed at once because their address held too many.
@@ -180,6 +185,20 @@ impl Metrics {
                 "Attempts that went on to the next candidate.",
             )?,
             breaker,
+            shadows: counters(
+                "gateway_shadow_requests_total",
+                "Copies of requests by how they ended.",
+                &["provider", "model", "outcome"],
+            )?,
+            shadow_latency: histograms(
+                "gateway_shadow_latency_seconds",
+                "From a copy's start to the end of its answer.",
+                &SECONDS,
+            )?,
+            shadow_records_dropped: counter(
+                "gateway_shadow_records_dropped_total",
+                "Records of copies that did not reach their file.",
+            )?,
             broken_answers: counter(
                 "gateway_broken_answers_total",
                 "Answers that broke off after their first byte had reached the client.",
@@ -239,6 +258,17 @@ impl Metrics {
         self.breaker
             .with_label_values(&[series.provider.as_ref(), &series.model])
             .set(state);
+    }
+
+    /// A copy of a request is over; `took` where its target was asked.
+    pub fn shadow(&self, series: &Series, outcome: &str, took: Option<Duration>) {
+        let labels = [series.provider.as_ref(), &series.model, outcome];
+        self.shadows.with_label_values(&labels).inc();
+        if let Some(took) = took {
+            let [provider, model, _] = labels;
+            let latency = self.shadow_latency.with_label_values(&[provider, model]);
+            latency.observe(took.as_secs_f64());
+        }
     }
 
     fn new_series(&self, provider: &Arc<str>, model: &str) -> Series {

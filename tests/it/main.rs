@@ -37,6 +37,7 @@ mod reload;
 mod retries;
 mod routing;
 mod secrets;
+mod shadow;
 mod slow_clients;
 mod startup;
 mod streaming;
