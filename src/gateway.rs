@@ -2,6 +2,8 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+pub mod shadow;
+
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
@@ -20,6 +22,7 @@ use crate::{
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
+use shadow::Shadows;
 
 /// Everything that a reload rebuilds.
 #[derive(Default)]
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub health: Health,
     /// For what the gateway asks on its own account.
     pub client: LazyLock<Client>,
+    /// What copies of requests share.
+    pub shadows: Shadows,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -62,6 +67,7 @@ impl Gateway {
             hosts: Hosts::default(),
             tokens: Tokens::default(),
             health: Health::default(),
+            shadows: Shadows::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),

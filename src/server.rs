@@ -52,6 +52,8 @@ pub struct Start {
     pub loaded: Loaded,
     /// Whether to take the sockets over from the process that serves now.
     pub upgrade: bool,
+    /// Where the gateway keeps its own files.
+    pub directory: PathBuf,
     /// Where that process expects its successor.
     pub upgrade_socket: PathBuf,
     /// The socket of the built-in provider.
@@ -137,6 +139,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     let tasks = Tasks {
         gateway,
         source: start.source,
+        directory: start.directory,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),
     };

@@ -93,12 +93,14 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
     let directory = data_directory(&loaded.config, &environment);
     let (at_exit, config) = (files.clone(), loaded.config.clone());
     let upgrade_socket = files.socket.clone();
+    let kept_in = directory.clone();
     Ok(Start {
         source,
         loaded,
         demo,
         upgrade: arguments.upgrade,
         upgrade_socket,
+        directory: kept_in,
         on_bound: Box::new(move |bound, gateway| {
             if let Err(error) = files.claim(bound.admin) {
                 log::warn!(

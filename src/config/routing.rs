@@ -190,7 +190,8 @@ pub struct Route {
     /// Which failures lead on to another candidate; `routing.fallback_on` unless set.
     #[serde(default)]
     pub fallback_on: Option<Vec<FailureClass>>,
-    /// Sends copies of requests elsewhere; what comes back is measured and not seen by clients.
+    /// Sends copies of requests elsewhere; what comes back is measured, kept in `shadow.jsonl` in the data
+    /// directory, and not seen by clients. Copies are paid for.
     #[serde(default)]
     pub shadow: Option<Shadow>,
     /// No candidate is asked whose estimated price is above this, in USD.

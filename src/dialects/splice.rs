@@ -6,7 +6,10 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::{ModelPlace, scan::Members};
+use super::{
+    ModelPlace,
+    scan::{Members, scan},
+};
 
 /// Pieces of a body to leave out, in order and apart from each other.
 pub type Cuts = SmallVec<[Range<usize>; 2]>;
@@ -71,10 +74,26 @@ pub fn splice(body: &Bytes, cuts: &[Range<usize>], model: Option<(&ModelPlace, &
     out.freeze()
 }
 
+/// `body` as that of a request for a whole answer, for dialects that ask for a stream in the body.
+pub fn unstreamed(body: &Bytes) -> Bytes {
+    let Ok(members) = scan(body) else {
+        return body.clone();
+    };
+    let is_about_it = |name: &str| matches!(name, "stream" | "stream_options");
+    let has_others = members
+        .all()
+        .iter()
+        .any(|member| !is_about_it(&member.name));
+    let short = splice(body, &removals(&members, is_about_it), None);
+    // Nothing is cut before the first member.
+    let (start, rest) = short.split_at(members.inside().min(short.len()));
+    let comma: &[u8] = if has_others { b"," } else { b"" };
+    Bytes::from([start, b"\"stream\":false", comma, rest].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialects::scan::scan;
     use proptest::prelude::*;
 
     fn without(body: &str, names: &[&str]) -> String {
@@ -121,6 +140,21 @@ mod tests {
                 has_others: !members.all().is_empty(),
             };
             assert_eq!(splice(&bytes, &[], Some((&place, "m"))), wanted);
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_can_be_asked_for_in_the_words_of_any_body() {
+        for (body, wanted) in [
+            ("{ }", r#"{"stream":false }"#),
+            (r#"{"stream":true}"#, r#"{"stream":false}"#),
+            (r#"{"a":1, "stream": true}"#, r#"{"stream":false,"a":1}"#),
+            (
+                r#" {"stream":true,"a":[],"stream_options":{"include_usage":true},"b":""}"#,
+                r#" {"stream":false,"a":[],"b":""}"#,
+            ),
+        ] {
+            assert_eq!(unstreamed(&Bytes::from_static(body.as_bytes())), wanted);
         }
     }
 

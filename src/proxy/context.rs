@@ -14,10 +14,10 @@ use super::{
     endpoints::{Endpoint, Kind},
     heartbeat,
     next::UnderWay,
-    prepare::UpstreamCall,
     relay::{Leaving, Relay},
     rewritten::Streamed,
     watchdog::Watchdog,
+    written::UpstreamCall,
 };
 use crate::{
     chat::usage::Usage,

@@ -1,6 +1,6 @@
 //! Heads: what a provider sees of a client's request, and a client of a provider's answer.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::{
     Result,
@@ -8,11 +8,14 @@ use pingora::{
 };
 use smallvec::SmallVec;
 
-use super::{context::Context, endpoints::Kind};
+use super::{context::Context, endpoints::Kind, written::UpstreamCall};
 use crate::{
     auth::WEBSOCKET_KEY_PROTOCOL,
     routing::Plan,
-    upstream::{head, provider::header_value},
+    upstream::{
+        head,
+        provider::{Provider, header_value},
+    },
 };
 
 const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
@@ -114,55 +117,110 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
         return Ok(());
     };
     let provider = &candidate.provider;
-    let is_translated = context
-        .attempt
-        .as_ref()
-        .is_some_and(|attempt| attempt.call.emulation.is_some());
-    let unwanted: SmallVec<[HeaderName; 8]> = head
-        .headers
-        .keys()
-        .filter(|name| stays_here(name.as_str()) || (is_translated && !travels(name.as_str())))
-        .cloned()
-        .collect();
-    for name in &unwanted {
-        head.remove_header(name);
-    }
-    let path = match (endpoint.kind, &context.attempt) {
+    let attempt = context.attempt.as_ref();
+    let path = match (endpoint.kind, attempt) {
         (Kind::WebSocket(suffix), _) => path(
             format!("{}{suffix}", provider.path_prefix),
             head.uri.query(),
             Some(&candidate.model),
         ),
-        (_, Some(attempt)) if attempt.call.emulation.is_some() => attempt.call.path.clone(),
-        (_, Some(attempt)) => path(attempt.call.path.clone(), head.uri.query(), None),
+        (_, Some(attempt)) => path_of(&attempt.call, head.uri.query()),
         _ => return Ok(()),
     };
+    let call = attempt.map(|attempt| &attempt.call);
+    let sent = Sent {
+        provider,
+        path,
+        body: call
+            .map(|call| &*call.body)
+            .filter(|_| !context.is_websocket()),
+        is_translated: call.is_some_and(|call| call.emulation.is_some()),
+        key: attempt.map_or(0, |attempt| attempt.key),
+    };
+    write_for(head, &sent)
+}
+
+/// The head of a copy of a request: what the provider would see of these headers of its client.
+pub fn copy_request(
+    client: &HeaderMap,
+    query: Option<&str>,
+    call: &UpstreamCall,
+    provider: &Provider,
+    key: usize,
+) -> Result<RequestHeader> {
+    let mut head = RequestHeader::build(Method::POST, b"/", Some(client.len() + OWN_HEADERS))?;
+    for (name, value) in client {
+        if !is_of_connection(name.as_str()) {
+            head.append_header(name.clone(), value.clone())?;
+        }
+    }
+    let sent = Sent {
+        provider,
+        path: path_of(call, query),
+        body: Some(&call.body),
+        is_translated: call.emulation.is_some(),
+        key,
+    };
+    write_for(&mut head, &sent)?;
+    Ok(head)
+}
+
+/// Whether a header concerns the client's connection only (RFC 9110, section 7.6.1).
+fn is_of_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// What a provider is sent besides what the client said itself.
+struct Sent<'a> {
+    provider: &'a Provider,
+    path: String,
+    /// None for a WebSocket.
+    body: Option<&'a [u8]>,
+    is_translated: bool,
+    key: usize,
+}
+
+fn write_for(head: &mut RequestHeader, sent: &Sent<'_>) -> Result<()> {
+    let unwanted: SmallVec<[HeaderName; 8]> = head
+        .headers
+        .keys()
+        .filter(|name| stays_here(name.as_str()) || (sent.is_translated && !travels(name.as_str())))
+        .cloned()
+        .collect();
+    for name in &unwanted {
+        head.remove_header(name);
+    }
     strip_protocol_key(head)?;
-    head.set_raw_path(path.as_bytes())?;
-    head::address(head, provider)?;
-    if !context.is_websocket()
-        && let Some(attempt) = &context.attempt
-    {
-        head.insert_header(
-            header::CONTENT_LENGTH,
-            HeaderValue::from(attempt.call.body.len()),
-        )?;
+    head.set_raw_path(sent.path.as_bytes())?;
+    head::address(head, sent.provider)?;
+    if let Some(body) = sent.body {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
         // What a client calls its own body says nothing about one that was written for it.
-        if is_translated || !head.headers.contains_key(header::CONTENT_TYPE) {
+        if sent.is_translated || !head.headers.contains_key(header::CONTENT_TYPE) {
             head.insert_header(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),
             )?;
         }
     }
-    let attempt = context.attempt.as_ref();
-    let body = attempt.map_or(&[][..], |attempt| &attempt.call.body);
-    head::authenticate(
-        head,
-        provider,
-        body,
-        attempt.map_or(0, |attempt| attempt.key),
-    )
+    head::authenticate(head, sent.provider, sent.body.unwrap_or_default(), sent.key)
+}
+
+/// The path at the provider; where nothing is translated with the client's query.
+fn path_of(call: &UpstreamCall, query: Option<&str>) -> String {
+    match call.emulation {
+        Some(_) => call.path.clone(),
+        None => path(call.path.clone(), query, None),
+    }
 }
 
 /// The path at the provider: `path`, and the client's query without its key and with the provider's

@@ -5,6 +5,7 @@
 //! connection             cap per address, deadline for the head      connection
 //! early_request_filter   whose clock, whose child                    connection, delegate
 //! request_filter         route · key · body · candidates             endpoints, auth, body, routing
+//!                        perhaps a copy of it goes elsewhere         shadow
 //! upstream_peer          the next candidate's address                attempt
 //! upstream_request_filter, request_body_filter    its head and body  headers, dialects
 //! upstream_response_filter                        judge its answer   attempt
@@ -33,7 +34,9 @@ mod relay;
 mod respond;
 mod rewritten;
 mod settle;
+mod shadow;
 mod watchdog;
+mod written;
 
 use std::{
     sync::Arc,

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, relay, respond,
+    next, relay, respond, shadow,
 };
 use crate::{
     auth,
@@ -22,7 +22,8 @@ use crate::{
 /// Names become labels, header values and parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Finds the candidates for a request whose body has been read.
+/// Finds the candidates for a request whose body has been read, and has it copied where its route wants
+/// that.
 ///
 /// # Errors
 /// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
@@ -50,7 +51,9 @@ pub(super) fn plan(
     let plan = context.snapshot.router.plan(model, provider, &facts)?;
     context.plan = plan;
     context.deadline = deadline(head, context.started)?;
-    next::start(context)
+    next::start(context)?;
+    shadow::copy(context, head);
+    Ok(())
 }
 
 /// When the request must be over: `X-Gateway-Timeout`, or LiteLLM's name for it, in seconds.

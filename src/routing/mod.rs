@@ -131,6 +131,7 @@ impl Router {
             route: route.map(|route| route.name.clone()),
             variant: arm.and_then(|arm| arm.name.clone()),
         };
+        plan.shadow = route.and_then(|route| route.shadow.clone());
         plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
         plan.fallbacks.names = route
@@ -145,7 +146,7 @@ impl Router {
         lookup(&self.fallbacks, asked, name)
     }
 
-    /// The route of a request, for `shadow`.
+    /// The route of that name.
     pub fn route(&self, name: &str) -> Option<&Route> {
         self.routes.iter().find(|route| &*route.name == name)
     }

@@ -144,6 +144,8 @@ pub struct Plan {
     pub(super) fallback_on: Option<Arc<[FailureClass]>>,
     /// Why.
     pub reason: Reason,
+    /// Where copies go, and how many in 10,000.
+    pub shadow: Option<(Arc<str>, u32)>,
     /// Dearer candidates are not asked, in USD.
     pub max_cost: Option<f64>,
 }

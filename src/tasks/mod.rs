@@ -1,12 +1,13 @@
-//! What goes on beside requests: names, tokens, health checks, reloads, the end of the process. One
+//! What goes on beside requests: names, tokens, health checks, copies of requests, reloads, the end of the process. One
 //! background service, one thread.
 
 mod drain;
 mod health;
 mod names;
 pub mod reload;
+mod shadow;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -21,6 +22,8 @@ pub struct Tasks {
     pub gateway: Arc<Gateway>,
     /// Where the configuration comes from.
     pub source: Source,
+    /// Where the gateway keeps its own files.
+    pub directory: PathBuf,
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
@@ -43,6 +46,7 @@ impl BackgroundService for Tasks {
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
+            shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             drain::wait(&self.gateway, shutdown, &*self.at_exit),
         );

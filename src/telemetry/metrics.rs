@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use parking_lot::RwLock;
@@ -52,6 +53,10 @@ pub struct Metrics {
     pub resumed_streams: IntCounter,
     /// Second requests where the first took long.
     pub hedges: IntCounter,
+    shadows: IntCounterVec,
+    shadow_latency: HistogramVec,
+    /// Records of copies that did not reach their file.
+    pub shadow_records_dropped: IntCounter,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
     /// Connections closed at once because their address held too many.
@@ -182,6 +187,20 @@ impl Metrics {
                 "gateway_resumed_streams_total",
                 "Streams that broke off and that another candidate went on with.",
             )?,
+            shadows: counters(
+                "gateway_shadow_requests_total",
+                "Copies of requests by how they ended.",
+                &["provider", "model", "outcome"],
+            )?,
+            shadow_latency: histograms(
+                "gateway_shadow_latency_seconds",
+                "From a copy's start to the end of its answer.",
+                &SECONDS,
+            )?,
+            shadow_records_dropped: counter(
+                "gateway_shadow_records_dropped_total",
+                "Records of copies that did not reach their file.",
+            )?,
             broken_answers: counter(
                 "gateway_broken_answers_total",
                 "Answers that broke off after their first byte had reached the client.",
@@ -258,6 +277,17 @@ impl Metrics {
             .entry(model.into())
             .or_insert_with(|| Arc::new(self.new_series(provider, model)))
             .clone()
+    }
+
+    /// A copy of a request is over; `took` where its target was asked.
+    pub fn shadow(&self, series: &Series, outcome: &str, took: Option<Duration>) {
+        let labels = [series.provider.as_ref(), &series.model, outcome];
+        self.shadows.with_label_values(&labels).inc();
+        if let Some(took) = took {
+            let [provider, model, _] = labels;
+            let latency = self.shadow_latency.with_label_values(&[provider, model]);
+            latency.observe(took.as_secs_f64());
+        }
     }
 
     fn new_series(&self, provider: &Arc<str>, model: &str) -> Series {

@@ -91,6 +91,18 @@ async fn no_request_is_sent_to_a_provider_that_is_down() {
 }
 
 #[tokio::test]
+async fn a_check_speaks_the_providers_own_version_of_http() {
+    let one = ScriptedUpstream::start_h2c([good("one")]).await;
+    let yaml = Yaml::new()
+        .provider_with("one", &one.base_url(), ", http_version: http2")
+        .and(&format!("routing: {{{ACTIVE}}}"));
+    let gateway = TestGateway::with(&yaml).await;
+    let checks = one.wait_for_requests(4).await;
+    assert!(checks.iter().all(|check| check.protocol == "HTTP/2"));
+    assert!(!gateway.logs().contains("status=unhealthy"));
+}
+
+#[tokio::test]
 async fn a_provider_that_says_no_is_up() {
     let no = Script::json(401, openai::error("who are you?"));
     let (one, two, gateway) = scene(no, good("two")).await;

@@ -42,6 +42,7 @@ mod retries;
 mod route_test;
 mod routing;
 mod secrets;
+mod shadow;
 mod slow_clients;
 mod startup;
 mod streaming;
