@@ -1,8 +1,10 @@
-//! The admin port: metrics and health so far. [`router`] is where later routes are added.
+//! The admin port: metrics, health, and questions about routes. [`router`] is where later routes are added.
 //!
 //! Served on one of Pingora's listeners, so that an upgrade hands its socket over as well.
 
 mod access;
+pub mod decide;
+pub mod health;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,7 +15,7 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
@@ -48,7 +50,8 @@ fn router(gateway: Arc<Gateway>) -> Router {
             access::metrics,
         ));
     let admin = Router::new()
-        .route("/admin/health", get(health))
+        .route("/admin/health", get(health::answer))
+        .route("/admin/route/test", post(decide::answer))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(
             gateway.clone(),
@@ -67,33 +70,8 @@ async fn alive() -> Json<serde_json::Value> {
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, EXPOSITION)], gateway.metrics.text()).into_response()
-}
-
-async fn health(State(gateway): State<Arc<Gateway>>) -> Json<serde_json::Value> {
-    let snapshot = gateway.snapshot();
-    let providers: serde_json::Map<_, _> = snapshot
-        .router
-        .members
-        .iter()
-        .map(|(name, member)| {
-            let status = if member.provider.has_address() {
-                "resolved"
-            } else {
-                "unresolved"
-            };
-            let models = member.models.len();
-            (
-                name.to_string(),
-                json!({"host": member.provider.host_name(), "status": status, "models": models}),
-            )
-        })
-        .collect();
-    Json(json!({
-        "status": if gateway.is_draining() { "draining" } else { "ok" },
-        "version": env!("CARGO_PKG_VERSION"),
-        "providers": providers,
-    }))
+    let text = gateway.metrics.text(&health::breakers(&gateway));
+    ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response()
 }
 
 async fn unknown() -> Response {

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{error::GatewayError, identity::Identity};
+use crate::{error::GatewayError, identity::Identity, pattern};
 
 /// Browsers cannot set headers on a WebSocket; OpenAI's SDK sends the key as a subprotocol.
 pub const WEBSOCKET_KEY_PROTOCOL: &str = "openai-insecure-api-key.";
@@ -59,6 +59,27 @@ impl KeyRing {
         let key = client_key(headers, query).ok_or(GatewayError::MissingKey)?;
         self.find(&key).ok_or(GatewayError::InvalidKey)
     }
+}
+
+/// Whether the caller may use a model.
+pub fn may_use(identity: &Identity, model: &str) -> bool {
+    let allowed = &identity.models;
+    allowed.is_empty() || allowed.iter().any(|glob| pattern::matches(glob, model))
+}
+
+/// Checks that the caller may use the model that it asks for.
+///
+/// # Errors
+/// `ModelForbidden`.
+pub fn permit(identity: &Identity, model: &str) -> Result<(), GatewayError> {
+    if may_use(identity, model) {
+        return Ok(());
+    }
+    Err(GatewayError::ModelForbidden {
+        model: model.to_owned(),
+        key: identity.key.as_deref().unwrap_or_default().to_owned(),
+        allowed: identity.models.join(", "),
+    })
 }
 
 /// The key that a client sent, wherever its SDK puts it.

@@ -10,6 +10,7 @@
 //! fields     reading a JSON object member by member, with nothing lost
 //! frame      where one event of a stream ends: SSE, lines of JSON, a JSON array, AWS's framing
 //! json       reading and writing a whole body
+//! resume     a stream that another provider goes on with
 //! target     what a provider's server accepts, as data
 //! ```
 
@@ -23,6 +24,7 @@ pub mod json;
 pub mod part;
 pub mod request;
 pub mod response;
+pub mod resume;
 pub mod sse;
 pub mod target;
 pub mod usage;

@@ -45,6 +45,11 @@ pub struct Quirks {
     pub reasoning: ReasoningRequest,
     /// How earlier thoughts are sent back.
     pub reasoning_back: ReasoningBack,
+    /// Globs of the models that take earlier thoughts, where others refuse them (Groq); empty for all.
+    pub reasoning_models: Vec<String>,
+    /// The members of messages that are taken, where any other is refused (Mistral, Groq): `name`, or
+    /// `tool.name` in a tool's messages only. Empty for all.
+    pub message_members: Vec<String>,
     /// The word for "some tool must be called": `required`, or Mistral's `any`.
     pub required: String,
     /// Fields that go by another name: `seed` is Mistral's `random_seed`.
@@ -70,8 +75,9 @@ pub struct Quirks {
     pub google_signatures: bool,
     /// The efforts of thinking that are understood, of which the nearest is sent; empty for all.
     pub efforts: Vec<String>,
-    /// Whether its answers lack what OpenAI's own SDKs need (Mistral's calls have neither `index` nor
-    /// `type`), so that they are written anew even for a caller of the same dialect.
+    /// Whether OpenAI's own SDKs cannot read its answers (Mistral's calls have neither `index` nor `type`,
+    /// and its thoughts are parts of the content), so that they are written anew even for a caller of the
+    /// same dialect.
     pub irregular: bool,
     /// Whether `encoding_format: base64` is honoured for embeddings; the gateway encodes them otherwise.
     pub base64_embeddings: bool,
@@ -92,6 +98,8 @@ impl Default for Quirks {
             json_schema: JsonSchema::Native,
             reasoning: ReasoningRequest::Effort,
             reasoning_back: ReasoningBack::None,
+            reasoning_models: Vec::new(),
+            message_members: Vec::new(),
             required: "required".to_owned(),
             renames: std::collections::BTreeMap::new(),
             unsupported: Vec::new(),

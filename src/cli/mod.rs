@@ -1,16 +1,25 @@
 //! The command line, one file per command.
 
+mod admin;
 pub mod config;
 mod process;
+mod provider;
 mod reload;
+mod route;
 mod start;
 mod stop;
+mod table;
 mod upgrade;
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use serde::Serialize;
 
 /// An AI gateway: one base URL for every model of every provider.
 #[derive(Debug, Parser)]
@@ -33,6 +42,12 @@ enum Command {
     /// The configuration: check it, show it, its schema, known providers
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Providers: how they are doing
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    /// Routes: where a request would go, and why
+    #[command(subcommand)]
+    Route(route::RouteCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -49,6 +64,8 @@ pub fn run() -> ExitCode {
         Command::Reload(target) => answer(reload::run(&target)),
         Command::Upgrade(target) => answer(upgrade::run(&target)),
         Command::Config(command) => config::run(command),
+        Command::Provider(command) => provider::run(&command),
+        Command::Route(command) => route::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -61,15 +78,27 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> ExitCode {
+    answer(serde_json::to_string_pretty(value).map_err(|error| error.to_string()))
+}
+
 /// Prints a result for people.
-#[expect(clippy::print_stdout, reason = "the command line speaks to a terminal")]
 fn answer(result: Result<String, String>) -> ExitCode {
     match result {
         Ok(said) => {
-            println!("{said}");
+            // Nobody is left to tell where the reader has gone, as in `gateway route test … | head`.
+            let _ = writeln!(io::stdout(), "{said}");
             ExitCode::SUCCESS
         }
         Err(said) => fail([said]),
+    }
+}
+
+/// Prints what the operator should know, a line each.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
     }
 }
 

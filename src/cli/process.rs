@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -31,6 +32,8 @@ pub struct Files {
     pub pid: PathBuf,
     /// Where a successor takes its sockets over.
     pub socket: PathBuf,
+    /// Holds the address of its admin port.
+    pub admin: PathBuf,
 }
 
 impl Files {
@@ -41,6 +44,7 @@ impl Files {
         Files {
             pid: directory.join(format!("gateway-{port}.pid")),
             socket: directory.join(format!("gateway-{port}.sock")),
+            admin: directory.join(format!("gateway-{port}.admin")),
         }
     }
 
@@ -51,13 +55,17 @@ impl Files {
         (test_kill_process(pid).is_ok() && is_gateway(pid)).then_some(pid)
     }
 
-    /// Names this process there.
+    /// Names this process there, and its admin port where its number is known: after an upgrade the
+    /// process before has written it.
     ///
     /// # Errors
-    /// Where the directory cannot be made or the file cannot be written.
-    pub fn claim(&self) -> io::Result<()> {
+    /// Where the directory cannot be made or a file cannot be written.
+    pub fn claim(&self, admin: SocketAddr) -> io::Result<()> {
         if let Some(directory) = self.pid.parent() {
             make_private(directory)?;
+        }
+        if admin.port() != 0 {
+            fs::write(&self.admin, admin.to_string())?;
         }
         fs::write(&self.pid, std::process::id().to_string())
     }
@@ -69,31 +77,41 @@ impl Files {
         if is_ours {
             // A file that stays behind names a dead process, which `running` sees.
             let _ = fs::remove_file(&self.pid);
+            let _ = fs::remove_file(&self.admin);
         }
     }
 }
 
 impl Target {
-    /// The files of the gateway that is meant.
+    /// The configuration of the gateway that is meant.
     ///
     /// # Errors
-    /// Where its configuration cannot be read.
-    pub fn files(&self) -> Result<Files, String> {
-        let environment = Environment::of_process();
+    /// Where it cannot be read.
+    pub fn config(&self, environment: &Environment) -> Result<Config, String> {
         let flags = Flags {
             port: self.port,
             demo: true,
             ..Flags::default()
         };
         let loaded =
-            config::load(self.config.as_deref(), &environment, &flags).map_err(|problems| {
+            config::load(self.config.as_deref(), environment, &flags).map_err(|problems| {
                 problems
                     .iter()
                     .map(ToString::to_string)
                     .collect::<Vec<_>>()
                     .join("\n")
             })?;
-        Ok(Files::of(&loaded.config, &environment))
+        Ok(loaded.config)
+    }
+
+    /// The files of the gateway that is meant.
+    ///
+    /// # Errors
+    /// Where its configuration cannot be read.
+    pub fn files(&self) -> Result<Files, String> {
+        let environment = Environment::of_process();
+        let config = self.config(&environment)?;
+        Ok(Files::of(&config, &environment))
     }
 
     /// Those files, and the process that they name.

@@ -102,7 +102,7 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
         upgrade_socket,
         directory: kept_in,
         on_bound: Box::new(move |bound, gateway| {
-            if let Err(error) = files.claim() {
+            if let Err(error) = files.claim(bound.admin) {
                 log::warn!(
                     "{}: {error}; stop, reload and upgrade will not find this process",
                     files.pid.display()

@@ -209,6 +209,33 @@ fn every_yaml_file_loads_and_fits_the_schema() {
     );
 }
 
+/// Providers for examples that only say what is asked of them.
+const PROVIDERS: &str = "providers: {openai: {api_key: a}, anthropic: {api_key: b}, gemini: {api_key: c}, \
+    azure: {api_key: d, base_url: 'https://example.com'}, openrouter: {api_key: e}}\n";
+
+#[test]
+fn the_examples_of_the_documentation_are_sound() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for (name, least) in [("routing.md", 6), ("configuration.md", 2)] {
+        let text = fs::read_to_string(directory.join(name)).unwrap();
+        let blocks: Vec<&str> = text
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+            .collect();
+        assert!(blocks.len() >= least, "{name}");
+        for block in blocks {
+            let block = match block.contains("providers:") {
+                true => block.to_owned(),
+                false => format!("{PROVIDERS}{block}"),
+            };
+            let (config, positions) = read(name, &block);
+            let problems = super::validate::validate(&config, &positions, false);
+            assert_eq!(problems, [], "{name}: {block}");
+        }
+    }
+}
+
 #[test]
 fn the_schema_file_is_fresh() {
     let stored: Value = serde_json::from_str(&conf("gateway.schema.json")).unwrap();

@@ -112,7 +112,8 @@ impl FailureClass {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
-    /// Rounds beyond the first, once every candidate has failed; `GATEWAY_RETRY_MAX`.
+    /// Calls to candidates that have been asked already, once every one has failed; `GATEWAY_RETRY_MAX`.
+    #[serde(alias = "num_retries")]
     pub max: u32,
     /// The wait before the first of them is a random time up to this; it doubles each time …
     pub base_seconds: Seconds,
@@ -156,6 +157,7 @@ pub struct Breaker {
     /// `CIRCUIT_BREAKER_ENABLED`.
     pub enabled: bool,
     /// It opens at so many failures in a row.
+    #[serde(alias = "allowed_fails")]
     pub consecutive_failures: u32,
     /// It opens where this share of the requests failed (0 to 1) …
     pub failure_rate: f64,
@@ -164,6 +166,7 @@ pub struct Breaker {
     /// … within this time.
     pub window_seconds: Seconds,
     /// How long nobody is sent there. Then one request tries.
+    #[serde(alias = "cooldown_time")]
     pub cooldown_seconds: Seconds,
 }
 

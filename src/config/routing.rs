@@ -121,6 +121,20 @@ impl StrategyName {
             StrategyName::PrefixAffinity => "prefix-affinity",
         }
     }
+
+    /// How it picks, in words.
+    pub fn description(self) -> &'static str {
+        match self {
+            StrategyName::Weighted => "at random, by weight",
+            StrategyName::RoundRobin => "one after the other",
+            StrategyName::LeastBusy => "the one with the fewest requests under way",
+            StrategyName::Latency => "of two at random the one that answers sooner",
+            StrategyName::Cost => "the cheapest",
+            StrategyName::Usage => "the one with the most room left",
+            StrategyName::Priority => "the first in order",
+            StrategyName::PrefixAffinity => "the same one for prompts that begin alike",
+        }
+    }
 }
 
 /// One member of a pool.

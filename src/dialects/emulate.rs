@@ -1,10 +1,12 @@
 //! What a provider has no word for, said in words that it has, and turned back in its answer: a JSON
-//! Schema as a tool that must be called, a tool of free text as a function with one argument.
+//! Schema as a tool that must be called, a tool of free text as a function with one argument. And what a
+//! provider's answer says in words that only it has, said as other providers of its dialect do.
 
 use serde_json::{Value, json};
 
 use crate::chat::{
     event::{Delta, Event},
+    extra::Extra,
     part::{Content, Part, Text, ToolCall},
     request::{ChatRequest, Custom, Function, Tool},
     response::FinishReason,
@@ -17,6 +19,11 @@ pub struct Emulation {
     pub json_tool: Option<String>,
     /// Functions that stand for tools of free text.
     pub custom_tools: Vec<String>,
+    /// Whether texts and thoughts are to reach a caller of the provider's own dialect as those of other
+    /// dialects do, and what only that provider knows is left out ([`Quirks::irregular`]).
+    ///
+    /// [`Quirks::irregular`]: crate::chat::target::Quirks::irregular
+    pub is_regular: bool,
 }
 
 /// Declares each tool of free text as a function with one argument, and rewrites earlier calls to
@@ -86,6 +93,8 @@ pub(super) struct Undo {
     omitted: Vec<(u32, u32)>,
     /// Choices that call a tool of the caller's.
     callers: Vec<u32>,
+    /// Blocks of which only that is kept for which every dialect has a word.
+    regular: Vec<(u32, u32)>,
 }
 
 impl Undo {
@@ -140,6 +149,19 @@ impl Undo {
     }
 
     fn open(&mut self, choice: u32, block: u32, mut part: Part, out: &mut Vec<Event>) {
+        if self.emulation.is_regular {
+            match &part.content {
+                Content::Text(_) | Content::Refusal(_) | Content::Thinking(_) => {
+                    part.extra = Extra::default();
+                    self.regular.push((choice, block));
+                }
+                // Pieces of a content; calls of unknown kinds have a mark.
+                Content::Native(_) if part.extra.is_empty() => {
+                    return self.omitted.push((choice, block));
+                }
+                _ => {}
+            }
+        }
         let json_tool = self.emulation.json_tool.as_deref();
         match &mut part.content {
             Content::Thinking(_) if self.hides_thoughts => {
@@ -186,7 +208,8 @@ impl Undo {
 
     fn delta(&mut self, choice: u32, block: u32, delta: Delta, out: &mut Vec<Event>) {
         let at = (choice, block);
-        if self.omitted.contains(&at) {
+        let is_foreign = matches!(delta, Delta::Extra(_)) && self.regular.contains(&at);
+        if self.omitted.contains(&at) || is_foreign {
             return;
         }
         if let Some((_, _, part)) = self.held.iter_mut().find(|held| (held.0, held.1) == at) {
@@ -314,7 +337,7 @@ fn as_custom(mut part: Part) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{extra::Extra, response::Finish};
+    use crate::chat::{extra::Native, part::Thinking, response::Finish};
 
     fn call(name: &str, arguments: &str) -> Part {
         Part::new(Content::ToolCall(ToolCall {
@@ -383,6 +406,54 @@ mod tests {
             }
         );
         assert_eq!(seen[3], finish(FinishReason::Stop));
+    }
+
+    #[test]
+    fn what_is_regular_says_nothing_that_only_its_provider_knows() {
+        let mut extra = Extra::default();
+        extra.insert("openai_chat", "closed", true.into());
+        let thought = |extra| Part {
+            extra,
+            ..Part::new(Content::Thinking(Thinking {
+                text: "hm".into(),
+                ..Thinking::default()
+            }))
+        };
+        let open = |block, part| Event::Open {
+            choice: 0,
+            block,
+            part,
+        };
+        let close = |block| Event::Close { choice: 0, block };
+        let more = Event::Delta {
+            choice: 0,
+            block: 0,
+            delta: Delta::Extra(extra.clone()),
+        };
+        let reference = Part::new(Content::Native(Native {
+            dialect: "openai_chat",
+            value: json!({"type": "reference"}),
+        }));
+        let events = vec![
+            open(0, thought(extra)),
+            more,
+            close(0),
+            open(1, reference),
+            close(1),
+            open(2, Part::text("a")),
+            close(2),
+        ];
+        let emulation = Emulation {
+            is_regular: true,
+            ..Emulation::default()
+        };
+        let expected = vec![
+            open(0, thought(Extra::default())),
+            close(0),
+            open(1, Part::text("a")),
+            close(1),
+        ];
+        assert_eq!(run(emulation, events), expected);
     }
 
     fn text(block: u32, text: &str) -> Vec<Event> {

@@ -39,7 +39,7 @@ use crate::{
         frame::{Frame, Framing},
         request::ChatRequest,
         response::ChatResponse,
-        target::{Quirks, Target},
+        target::Target,
         usage::Usage,
     },
     error::{AnswerError, GatewayError},
@@ -79,9 +79,9 @@ pub trait Dialect: Sync {
         None
     }
 
-    /// What a provider of this same dialect, with these quirks, would refuse in a body that is otherwise
-    /// passed on as it is: in every dialect, the thoughts of other providers' models.
-    fn unfit(&self, body: &[u8], _quirks: &Quirks) -> Unfit {
+    /// What a provider of this same dialect would refuse, by its quirks, in a body that is otherwise passed
+    /// on as it is: in every dialect, the thoughts of other providers' models.
+    fn unfit(&self, body: &[u8], _target: &Target<'_>) -> Unfit {
         Unfit {
             needs_writing: Opaque::is_carried(body),
             ..Unfit::default()
@@ -145,6 +145,11 @@ pub trait Dialect: Sync {
     /// with them.
     fn expressed(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether a beginning of the answer, given with the request, may not end in white space.
+    fn trims_prefill(&self) -> bool {
+        false
     }
 
     /// Whether every tool call must have an id and every result name its call

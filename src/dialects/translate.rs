@@ -16,6 +16,7 @@ use crate::{
         frame::{Frame, Framer},
         part::{Content, Part},
         request::{ChatRequest, Message, Tool, ToolChoice},
+        resume::{Join, Said},
         target::Target,
         usage::Usage,
     },
@@ -75,6 +76,7 @@ pub fn request(
         emulation: Emulation {
             json_tool,
             custom_tools,
+            is_regular: target.quirks.irregular && caller.name() == provider.name(),
         },
     })
 }
@@ -196,6 +198,11 @@ pub struct Transcoder {
     input: Input,
     sequencer: Sequencer,
     undo: emulate::Undo,
+    /// Where another provider's answer began: the way of this one's into it.
+    join: Option<Join>,
+    joined: Vec<Event>,
+    /// What the caller has been told, where another provider may have to go on.
+    said: Option<Said>,
     output: Output,
     /// Bytes that have arrived.
     taken: usize,
@@ -205,6 +212,7 @@ pub struct Transcoder {
     events: Vec<Event>,
     usage: Option<Usage>,
     failure: Option<AnswerError>,
+    has_said: bool,
     is_over: bool,
 }
 
@@ -245,6 +253,9 @@ impl Transcoder {
             },
             sequencer: Sequencer::default(),
             undo: emulate::Undo::new(emulation, call.hides_thoughts),
+            join: None,
+            joined: Vec::new(),
+            said: None,
             output: match streamed_out {
                 true => Output::Stream(caller.stream_writer(call)),
                 false => Output::Whole(Box::new(Gathering {
@@ -260,8 +271,62 @@ impl Transcoder {
             events: Vec::new(),
             usage: None,
             failure: None,
+            has_said: false,
             is_over: false,
         }
+    }
+
+    /// Remembers what the caller is told, so that another provider can go on.
+    #[must_use]
+    pub fn remembering(mut self) -> Self {
+        self.said = Some(Said::default());
+        self
+    }
+
+    /// What the caller has been told, where that is remembered.
+    pub fn said(&self) -> Option<&Said> {
+        self.said.as_ref()
+    }
+
+    /// The same stream, with the rest of its answer from `provider`.
+    #[must_use]
+    pub fn continued(
+        self,
+        provider: &'static dyn Dialect,
+        call: &Call,
+        emulation: Emulation,
+        is_streamed: bool,
+    ) -> Self {
+        let mut said = self.said.unwrap_or_default();
+        let join = Some(said.join(provider.trims_prefill()));
+        said.go_on();
+        Transcoder {
+            join,
+            said: Some(said),
+            output: self.output,
+            usage: self.usage,
+            ..Transcoder::new(provider, provider, call, emulation, (is_streamed, true))
+        }
+    }
+
+    /// Ends a stream in which all was said but the end itself. `false` where it cannot.
+    pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
+        // Some readers hold the reason back until they have seen the end.
+        if let Input::Stream(_, reader) = &mut self.input {
+            reader.finish(&mut self.raw);
+            let has_failed = |event: &Event| matches!(event, Event::Failed(_));
+            self.raw.retain(|event| !has_failed(event));
+            let passed = self.pass(out);
+            if self.is_over && passed.is_ok() {
+                return true;
+            }
+        }
+        let is_finished = self.said.as_ref().is_some_and(Said::is_finished);
+        match &mut self.output {
+            Output::Stream(writer) if is_finished => writer.write(Event::Done, out),
+            _ => return false,
+        }
+        true
     }
 
     /// Takes what has just arrived, and writes what it amounts to behind what is in `out`.
@@ -331,6 +396,16 @@ impl Transcoder {
         self.usage
     }
 
+    /// Whether the answer has said something by now, and not only that it begins.
+    pub fn has_said(&self) -> bool {
+        self.has_said
+    }
+
+    /// Whether the provider's answer comes whole.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.input, Input::Whole(_))
+    }
+
     /// Whether the caller gets a stream.
     pub fn is_stream(&self) -> bool {
         matches!(self.output, Output::Stream(_))
@@ -343,6 +418,12 @@ impl Transcoder {
         for event in self.ordered.drain(..) {
             self.undo.push(event, &mut self.events);
         }
+        if let Some(join) = &mut self.join {
+            for event in self.events.drain(..) {
+                join.push(event, &mut self.joined)?;
+            }
+            std::mem::swap(&mut self.events, &mut self.joined);
+        }
         for event in self.events.drain(..) {
             match &event {
                 // What comes behind the end is none of the caller's business.
@@ -354,7 +435,10 @@ impl Transcoder {
                     self.failure = Some(failure.clone());
                     continue;
                 }
-                _ => {}
+                _ => self.has_said = self.has_said || says_something(&event),
+            }
+            if let Some(said) = &mut self.said {
+                said.note(&event);
             }
             match &mut self.output {
                 Output::Whole(whole) => whole.assembler.push(event),
@@ -362,6 +446,19 @@ impl Transcoder {
             }
         }
         self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Whether an event is more than the frame of an answer.
+fn says_something(event: &Event) -> bool {
+    let Event::Open { part, .. } = event else {
+        return matches!(event, Event::Delta { .. });
+    };
+    match &part.content {
+        Content::Text(text) => !text.text.is_empty(),
+        Content::Refusal(text) => !text.is_empty(),
+        Content::Thinking(thinking) => !thinking.text.is_empty(),
+        _ => true,
     }
 }
 

@@ -60,6 +60,15 @@ impl State {
             State::Open => "open",
         }
     }
+
+    /// The number for it, the higher the worse.
+    pub fn number(self) -> i64 {
+        match self {
+            State::Closed => 0,
+            State::HalfOpen => 1,
+            State::Open => 2,
+        }
+    }
 }
 
 /// The breaker of one target.
@@ -72,6 +81,8 @@ struct Inner {
     retry_at: Option<Instant>,
     is_probing: bool,
     in_a_row: u32,
+    /// Whether a request has ever gone well.
+    has_succeeded: bool,
     window: Window,
 }
 
@@ -119,6 +130,7 @@ impl Breaker {
         }
         if is_well {
             inner.in_a_row = 0;
+            inner.has_succeeded = true;
             inner.window.add(now, limits.window, true);
             // A request from before it opened says nothing about how the target is now.
             if inner.retry_at.is_some() && pass == Pass::Probe {
@@ -141,6 +153,15 @@ impl Breaker {
                 Some(Change::Opened)
             }
             None => None,
+        }
+    }
+
+    /// Whether the last request that is known of went well; `None` where none is known of.
+    pub fn is_well(&self) -> Option<bool> {
+        let inner = self.0.lock();
+        match inner.retry_at.is_some() || inner.in_a_row > 0 {
+            true => Some(false),
+            false => inner.has_succeeded.then_some(true),
         }
     }
 

@@ -52,6 +52,16 @@ impl RetryBudget {
         taken.is_ok()
     }
 
+    /// Calls that are in it.
+    pub fn left(&self, limits: &BudgetLimits) -> f64 {
+        let size = i64::from(limits.size) * ONE;
+        let held = self.0.load(Ordering::Relaxed).min(size);
+        // At most a u32 and three digits: exact.
+        #[expect(clippy::cast_precision_loss, reason = "exact")]
+        let (held, one) = (held as f64, ONE as f64);
+        held / one
+    }
+
     fn add(&self, earned: i64, limits: &BudgetLimits) {
         let size = i64::from(limits.size) * ONE;
         // A full bucket is not written to: most requests find it full.
@@ -78,8 +88,10 @@ mod tests {
         let budget = RetryBudget::default();
         for _ in 0..1000 {
             assert!(budget.take(&LIMITS));
+            assert_eq!(budget.left(&LIMITS), 9.0);
             budget.success(&LIMITS);
         }
+        assert_eq!(budget.left(&LIMITS), 10.0);
     }
 
     proptest! {

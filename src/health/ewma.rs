@@ -33,6 +33,12 @@ impl PeakEwma {
         *last = Some(Sample { at: now, seconds });
     }
 
+    /// The average as it was at the last answer; none before the first.
+    pub fn last(&self) -> Option<Duration> {
+        let seconds = self.0.lock().map(|sample| sample.seconds)?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// Seconds that an answer takes now, about; 0 where nothing is known, so that a target that has not
     /// been asked is.
     pub fn seconds(&self, now: Instant) -> f64 {
@@ -53,7 +59,7 @@ mod tests {
     #[test]
     fn a_peak_counts_at_once_and_is_forgotten_slowly() {
         let (ewma, now) = (PeakEwma::default(), Instant::now());
-        assert!(ewma.seconds(now) == 0.0);
+        assert!(ewma.seconds(now) == 0.0 && ewma.last().is_none());
         ewma.add(Duration::from_millis(100), now);
         ewma.add(Duration::from_secs(2), now);
         assert!((ewma.seconds(now) - 2.0).abs() < 1e-9);
@@ -62,5 +68,6 @@ mod tests {
         let seconds = ewma.seconds(later);
         assert!((1.5..2.0).contains(&seconds), "{seconds}");
         assert!(ewma.seconds(later + Duration::from_secs(100)) < 0.01);
+        assert!(ewma.last().unwrap() > Duration::from_secs(1));
     }
 }

@@ -39,7 +39,9 @@ impl Minute {
     /// What the last minute saw.
     pub fn counts(&self, now: Instant) -> Counts {
         let mut slices = self.0.lock();
-        slices.turn(now);
+        if slices.began.is_some() {
+            slices.turn(now);
+        }
         let into = slices
             .began
             .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
@@ -48,6 +50,11 @@ impl Minute {
             requests: slices.now.requests + slices.before.requests * weight,
             tokens: slices.now.tokens + slices.before.tokens * weight,
         }
+    }
+
+    /// Whether anything was ever asked or used.
+    pub fn has_begun(&self) -> bool {
+        self.0.lock().began.is_some()
     }
 }
 
@@ -80,6 +87,8 @@ mod tests {
     #[test]
     fn what_was_used_fades_within_two_minutes() {
         let (minute, now) = (Minute::default(), Instant::now());
+        assert_eq!(minute.counts(now), Counts::default());
+        assert!(!minute.has_begun());
         minute.add(10.0, 100.0, now);
         assert!((minute.counts(now).requests - 10.0).abs() < 1e-9);
         let counts = minute.counts(now + Duration::from_secs(90));

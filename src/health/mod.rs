@@ -12,6 +12,7 @@ pub mod budget;
 pub mod ewma;
 pub mod keys;
 pub mod minute;
+pub mod recent;
 
 use std::{
     collections::HashMap,
@@ -29,6 +30,7 @@ use budget::RetryBudget;
 use ewma::PeakEwma;
 use keys::KeyHealth;
 use minute::Minute;
+use recent::Recent;
 
 /// Models of one provider that are told apart; all beyond share one state. Clients choose the names.
 const MAX_MODELS: usize = 4096;
@@ -38,12 +40,21 @@ const MAX_MODELS: usize = 4096;
 pub struct Target {
     /// Whether it may be asked.
     pub breaker: Breaker,
-    /// Time to the first byte.
+    /// Time to the first byte, on average.
     pub latency: PeakEwma,
+    /// The same, of the last answers.
+    pub recent: Recent,
     /// Requests under way there.
     pub in_flight: AtomicUsize,
     /// What it has served of late.
     pub minute: Minute,
+}
+
+impl Target {
+    /// Whether a request has ever been sent there.
+    pub fn was_asked(&self) -> bool {
+        self.minute.has_begun()
+    }
 }
 
 /// A provider.
@@ -88,7 +99,7 @@ impl ProviderHealth {
         added
     }
 
-    /// Its models that have been asked for, with their states, by name.
+    /// Its models that somebody has named, with their states, by name.
     pub fn targets(&self) -> Vec<(Arc<str>, Arc<Target>)> {
         let known = self.targets.load();
         let mut targets: Vec<_> = known

@@ -3,9 +3,13 @@
 //! shape.
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use pingora::http::ResponseHeader;
 
-use super::rewritten::{Gathered, Into, Streamed};
+use super::{
+    headers,
+    rewritten::{Gathered, Into, Streamed},
+};
 use crate::{
     chat::{sse::Frames, usage::Usage},
     dialects::{Dialect, translate::Transcoder},
@@ -16,6 +20,8 @@ use crate::{
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// A whole answer beyond this is not searched for its usage, which would cost a copy.
 const MAX_WATCHED_BYTES: usize = 1 << 20;
+
+const JSON: &str = "application/json";
 
 /// What becomes of an answer.
 #[derive(Default)]
@@ -49,24 +55,26 @@ pub struct Watched {
 impl Answer {
     /// An answer that goes through `transcoder`; `kind` is the `content-type` of a stream.
     pub fn translated(transcoder: Transcoder, kind: &'static str) -> Self {
-        if transcoder.is_stream() {
-            return Answer::Streamed(Box::new(Streamed::new(transcoder, kind)));
+        match (transcoder.is_stream(), transcoder.is_whole()) {
+            (true, false) => Answer::Streamed(Box::new(Streamed::new(transcoder, kind))),
+            // What comes whole is known to be an answer before its first byte goes out.
+            (true, true) => Answer::gathering(Into::Answer(Box::new(transcoder)), kind),
+            (false, _) => Answer::gathering(Into::Answer(Box::new(transcoder)), JSON),
         }
-        Answer::gathering(Into::Answer(Box::new(transcoder)))
     }
 
-    fn gathering(into: Into) -> Self {
-        Answer::Gathered(Box::new(Gathered::new(into)))
+    fn gathering(into: Into, kind: &'static str) -> Self {
+        Answer::Gathered(Box::new(Gathered::new(into, kind)))
     }
 
     /// Embeddings whose vectors are to be put into base64.
     pub fn vectors() -> Self {
-        Answer::gathering(Into::Vectors(Vec::new()))
+        Answer::gathering(Into::Vectors(Vec::new()), JSON)
     }
 
     /// A count of tokens, for `caller`.
     pub fn count(caller: &'static dyn Dialect) -> Self {
-        Answer::gathering(Into::Count(Vec::new(), caller))
+        Answer::gathering(Into::Count(Vec::new(), caller), JSON)
     }
 
     /// What has been read of an answer that is withheld.
@@ -77,10 +85,26 @@ impl Answer {
         }
     }
 
-    /// Keeps the head of an answer that is gathered until its body can be read.
-    pub fn keep_head(&mut self, head: ResponseHeader) {
-        if let Answer::Gathered(gathered) = self {
-            gathered.head = Some(head);
+    /// Keeps the head of an answer that is gathered until its body can be read, and of a stream in
+    /// translation until a piece of it has been sent.
+    pub fn keep_head(&mut self, head: &ResponseHeader) {
+        match self {
+            Answer::Gathered(gathered) => gathered.head = Some(head.clone()),
+            Answer::Streamed(streamed) => streamed.head = Some(head.clone()),
+            _ => {}
+        }
+    }
+
+    /// Whether it is a stream in translation that has said something by now, to whoever has heard it.
+    pub fn has_said(&self) -> bool {
+        matches!(self, Answer::Streamed(streamed) if streamed.transcoder.has_said())
+    }
+
+    /// The head of a stream that said something, none of which the client has heard.
+    pub fn take_unsaid(&mut self) -> Option<ResponseHeader> {
+        match self {
+            Answer::Streamed(streamed) if streamed.transcoder.has_said() => streamed.head.take(),
+            _ => None,
         }
     }
 
@@ -89,7 +113,10 @@ impl Answer {
         let Answer::Gathered(gathered) = self else {
             return None;
         };
-        Some((gathered.head.take()?, gathered.whole.take()?))
+        let (mut head, body) = (gathered.head.take()?, gathered.whole.take()?);
+        let kind = HeaderValue::from_static(gathered.kind);
+        headers::set_framing(&mut head, kind, Some(body.len()));
+        Some((head, body))
     }
 
     /// Whether it is gathered, and not yet whole.

@@ -13,7 +13,7 @@ use super::{
     context::{Context, OpenAttempt},
     failure::{blank_failure, explain, no_answer, no_way, retry_delay},
     next::{self, UnderWay, Verdict},
-    prepare,
+    prepare, relay,
 };
 use crate::{
     chat::sse::Frames,
@@ -36,6 +36,9 @@ const MAX_STALE: u8 = 3;
 
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked.
 pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    if std::mem::take(&mut context.is_lost) {
+        return Err(stop("nobody is left"));
+    }
     loop {
         let Some(candidate) = context.plan.current().cloned() else {
             return Err(stop("no candidate"));
@@ -149,7 +152,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         return Err(verdict(error, another));
     }
     if !head.status.is_client_error() && !head.status.is_server_error() {
-        if prepare::is_rewritten(context)
+        if (prepare::is_rewritten(context) || context.generates())
             && let Some(why) = no_answer(head)
         {
             let provider = context
@@ -157,7 +160,11 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
                 .current()
                 .map(|candidate| &candidate.provider.name);
             let message = format!("The provider `{}` {why}", provider.map_or("", |name| name));
-            return Err(judge_answer_error(context, AnswerError::garbage(message)));
+            return Err(judge_answer_error(
+                context,
+                AnswerError::garbage(message),
+                false,
+            ));
         }
         is_well(context, now);
         context.answer = match prepare::translating(context, head) {
@@ -197,6 +204,7 @@ fn is_well(context: &mut Context, now: Instant) {
     };
     let took = now.saturating_duration_since(attempt.started);
     candidate.health.latency.add(took, now);
+    candidate.health.recent.add(took);
     if attempt.pass == Some(Pass::Probe) {
         attempt.pass = None;
         next::report(context, candidate, Pass::Probe, Verdict::Well);
@@ -227,15 +235,19 @@ pub fn judge_error_body(context: &mut Context, body: &[u8]) -> Box<Error> {
     )
 }
 
-/// The answer's status was good and the answer was not: what follows?
-pub fn judge_answer_error(context: &mut Context, error: AnswerError) -> Box<Error> {
+/// The answer's status was good and the answer was not: what follows? Nobody else is asked where the
+/// client has seen some of it (`is_answering`).
+pub fn judge_answer_error(
+    context: &mut Context,
+    error: AnswerError,
+    is_answering: bool,
+) -> Box<Error> {
     // An earlier attempt's says nothing about this one.
     context.failure = None;
     let error = match context.plan.current() {
         Some(candidate) => candidate.provider.clean(error),
         None => error,
     };
-    let is_answering = context.first_byte.is_some();
     let (outcome, status) = match error.is_garbage {
         true => (Outcome::Garbage, None),
         false => {
@@ -322,7 +334,7 @@ pub fn end(context: &mut Context) -> Option<(ResponseHeader, Bytes)> {
         let dialect = context.spoken();
         match context.answer.pass(&mut None, true, dialect) {
             Ok(usage) => context.usage = usage.or(context.usage),
-            Err(error) => drop(judge_answer_error(context, error)),
+            Err(error) => drop(judge_answer_error(context, error, false)),
         }
     }
     context.answer.take_reply()
@@ -409,18 +421,25 @@ fn fail_unless(
     };
     close(context, outcome, Some(said.message), verdict);
     if is_answering {
+        relay::break_up(context, failure);
         return false;
     }
-    context.answer = Answer::Undecided;
-    context.usage = None;
     let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
-    if is_key_at_fault
-        && let Some(key) = key
-        && next::change_key(context, key)
-    {
-        return true;
+    let has_other_key = is_key_at_fault && key.is_some_and(|key| next::change_key(context, key));
+    let another = has_other_key || next::follow(context, failure);
+    match std::mem::take(&mut context.answer) {
+        Answer::Streamed(streamed) if streamed.is_continued => context.resuming = Some(streamed),
+        // Nobody takes over: what was said before the failure is still worth hearing.
+        answer if !another && answer.has_said() => {
+            context.answer = answer;
+            return false;
+        }
+        _ => {}
     }
-    next::follow(context, failure)
+    context.usage = None;
+    context.first_byte = None;
+    context.stop_beating();
+    another
 }
 
 /// Moves the attempt under way to those that are over.

@@ -14,6 +14,8 @@ use super::{
     endpoints::{Endpoint, Kind},
     heartbeat,
     next::UnderWay,
+    relay::{Leaving, Relay},
+    rewritten::Streamed,
     watchdog::Watchdog,
     written::UpstreamCall,
 };
@@ -62,6 +64,16 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// When the next attempt may begin.
     pub backoff: Option<Instant>,
+    /// Those who serve it one after the other, where several may have to.
+    pub relay: Option<Arc<Relay>>,
+    /// A stream that broke and is to be gone on with.
+    pub resuming: Option<Box<Streamed>>,
+    /// What is left behind where the answer cannot be ended here.
+    pub leaving: Leaving,
+    /// Whether nobody is left to be asked, and only that has to be said.
+    pub is_lost: bool,
+    /// When the first byte of an answer went out that another provider goes on with.
+    pub began: Option<Instant>,
     /// Path and query, where the dialect says something in them.
     pub uri: Uri,
     /// Whom to ask.
@@ -159,6 +171,11 @@ impl Context {
             prompt: OnceLock::new(),
             deadline: None,
             backoff: None,
+            relay: None,
+            resuming: None,
+            leaving: Leaving::Nothing,
+            is_lost: false,
+            began: None,
             uri: Uri::default(),
             plan: Plan::default(),
             watchdog: None,
@@ -173,6 +190,27 @@ impl Context {
         }
     }
 
+    /// The same request again, of which nothing has been done.
+    pub fn twin(&self) -> Self {
+        Context {
+            id: self.id,
+            snapshot: self.snapshot.clone(),
+            open: self.open.clone(),
+            started: self.started,
+            endpoint: self.endpoint,
+            caller: self.caller,
+            identity: self.identity.clone(),
+            body: self.body.clone(),
+            body_read: self.body_read,
+            request: self.request.clone(),
+            prompt: self.prompt.clone(),
+            deadline: self.deadline,
+            uri: self.uri.clone(),
+            plan: self.plan.clone(),
+            ..Context::new(self.gateway())
+        }
+    }
+
     /// The state of the process.
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.open.0
@@ -183,6 +221,12 @@ impl Context {
         self.attempt
             .as_ref()
             .map_or(self.caller, |attempt| attempt.call.dialect)
+    }
+
+    /// Whether a model is to answer.
+    pub fn generates(&self) -> bool {
+        let kind = self.endpoint.map(|endpoint| endpoint.kind);
+        matches!(kind, Some(Kind::Generate))
     }
 
     /// Whether a WebSocket is asked for.

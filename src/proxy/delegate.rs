@@ -17,13 +17,15 @@ use pingora::{
     protocols::http::{HttpTask, subrequest::server::SubrequestHandle},
 };
 use pingora_proxy::{
-    Session,
+    Session, SubrequestSpawner,
     subrequest::{BodyMode, Ctx as SubrequestContext},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     context::{Context, Role},
+    hedge,
+    relay::Relay,
     watchdog::Watchdog,
 };
 use crate::error::GatewayError;
@@ -31,48 +33,146 @@ use crate::error::GatewayError;
 /// A child's whole body, as far as Pingora is concerned.
 const STAND_IN: Bytes = Bytes::from_static(b"!");
 
+/// Pieces of an answer that are held back, at most.
+const MAX_HELD: usize = 256;
+
 /// Pieces of an answer that are written to the client in one go, at most.
 const MAX_BATCH: usize = 4;
 
-/// Runs the request in a child until it is answered.
+/// Runs the request in a child until it is answered; where the child leaves its context behind, in
+/// another one.
 ///
 /// # Errors
 /// Where no child could be made, or the client's side failed; the child knows by then.
-pub async fn run(session: &mut Session, context: &mut Context) -> Result<(), GatewayError> {
+pub async fn run(
+    session: &mut Session,
+    context: &mut Context,
+    relay: Relay,
+) -> Result<(), GatewayError> {
     let Some(spawner) = session.subrequest_spawner.take() else {
         return Err(GatewayError::Internal(
             "no subrequest can be made here".into(),
         ));
     };
-    let watchdog = Arc::new(Watchdog::new());
     let mut parent = Context::new(context.gateway());
     parent.role = Role::Parent;
     parent.id = context.id;
     parent.caller = context.caller;
     // One request, counted once.
     parent.open = context.open.clone();
-    let mut child = std::mem::replace(context, parent);
-    child.role = Role::Child;
-    child.watchdog = Some(watchdog.clone());
-    let subrequest_context = SubrequestContext::builder()
-        .body_mode(BodyMode::ExpectBody)
-        .user_ctx(Box::new(Some(child)))
-        .build();
+    let mut next = std::mem::replace(context, parent);
+    let nursery = Nursery {
+        stand_in: stand_in(session, &next.body),
+        spawner,
+    };
     as_http1(session.req_header_mut());
-    let (subrequest, handle) =
-        spawner.create_subrequest(session.as_downstream(), subrequest_context);
-    // The one byte that the child's head announces.
-    let _ = handle.tx.try_send(HttpTask::Body(Some(STAND_IN), true));
-    let child = tokio::spawn(subrequest.run());
-    let result = carry(session, handle, &watchdog).await;
-    // The handle is gone: a child that still runs sees its client leave, and settles.
-    let _ = child.await;
-    result
+    let twin = relay.hedge_after.map(|_| (next.twin(), relay.twin()));
+    next.relay = Some(Arc::new(relay));
+    let mut child = nursery.child(session, next);
+    let mut begun = Vec::new();
+    if let Some(twin) = twin {
+        (child, begun) = hedge::race(session, &nursery, child, twin).await?;
+    }
+    loop {
+        let Child {
+            handle,
+            watchdog,
+            relay,
+            task,
+        } = child;
+        let mut held = Vec::new();
+        let first = std::mem::take(&mut begun);
+        let carried = carry(session, handle, &watchdog, &relay, first, &mut held).await;
+        // The handle is gone: a child that still runs sees its client leave, and settles.
+        let _ = task.await;
+        let is_done = carried?;
+        match relay.take() {
+            Some(left) => child = nursery.child(session, *left),
+            None => return end(session, held, is_done).await,
+        }
+    }
 }
 
-/// A child parses its head anew, and knows HTTP/1.1 only. Its body is a single byte that stands in
-/// for the real one, so that Pingora has something to send and `request_body_filter` something to
-/// replace. What the provider sees is written from the configuration, so none of this reaches it.
+/// Makes children.
+pub(super) struct Nursery {
+    spawner: SubrequestSpawner,
+    stand_in: (Bytes, Bytes),
+}
+
+/// A child that runs.
+pub(super) struct Child {
+    /// The way to it and from it.
+    pub(super) handle: SubrequestHandle,
+    /// Its clock.
+    pub(super) watchdog: Arc<Watchdog>,
+    /// What it shares with its parent.
+    pub(super) relay: Arc<Relay>,
+    task: JoinHandle<()>,
+}
+
+impl Nursery {
+    /// A child that goes on with `context`.
+    pub(super) fn child(&self, session: &Session, mut context: Context) -> Child {
+        let watchdog = Arc::new(Watchdog::new());
+        let relay = context.relay.get_or_insert_default().clone();
+        context.role = Role::Child;
+        context.watchdog = Some(watchdog.clone());
+        let subrequest_context = SubrequestContext::builder()
+            .body_mode(BodyMode::ExpectBody)
+            .user_ctx(Box::new(Some(context)))
+            .build();
+        let (subrequest, handle) = self
+            .spawner
+            .create_subrequest(session.as_downstream(), subrequest_context);
+        let (before, last) = &self.stand_in;
+        if !before.is_empty() {
+            let _ = handle
+                .tx
+                .try_send(HttpTask::Body(Some(before.clone()), false));
+        }
+        let _ = handle.tx.try_send(HttpTask::Body(Some(last.clone()), true));
+        Child {
+            handle,
+            watchdog,
+            relay,
+            task: tokio::spawn(subrequest.run()),
+        }
+    }
+}
+
+impl Child {
+    /// Wakes it: its deadline has passed. A body where none is expected fails its wait for its client.
+    pub(super) fn poke(&self) {
+        let _ = self
+            .handle
+            .tx
+            .try_send(HttpTask::Body(Some(STAND_IN), false));
+    }
+}
+
+/// The last child is over.
+async fn end(
+    session: &mut Session,
+    held: Vec<HttpTask>,
+    mut is_done: bool,
+) -> Result<(), GatewayError> {
+    if !held.is_empty() {
+        let written = session.write_response_tasks(held).await;
+        is_done |= written.map_err(|_| GatewayError::ClientGone)?;
+    }
+    match is_done {
+        true => Ok(()),
+        // The child gave an answer up after it had begun: the client must see that it broke off.
+        false if session.response_written().is_some() => Err(GatewayError::ClientGone),
+        false => Err(GatewayError::Internal(
+            "the request was not answered".into(),
+        )),
+    }
+}
+
+/// A child parses its head anew, and knows HTTP/1.1 only. Its body stands in for the real one, so that
+/// Pingora has something to send and `request_body_filter` something to replace. What the provider sees
+/// is written from the configuration, so none of this reaches it.
 fn as_http1(head: &mut RequestHeader) {
     head.set_version(Version::HTTP_11);
     head.remove_header(&header::TRANSFER_ENCODING);
@@ -82,11 +182,36 @@ fn as_http1(head: &mut RequestHeader) {
     }
 }
 
-/// Reads the byte that stands in for the body into Pingora's retry buffer.
+/// What stands in for a child's body, as long as its head says: its last byte, and what comes before. The
+/// child of an HTTP/1.1 session sees the head as it came, that of an HTTP/2 session sees ours.
+fn stand_in(session: &Session, body: &Bytes) -> (Bytes, Bytes) {
+    let is_sized = session
+        .req_header()
+        .headers
+        .contains_key(header::CONTENT_LENGTH);
+    match body.len().checked_sub(1) {
+        Some(last) if is_sized && !session.is_http2() => (body.slice(..last), body.slice(last..)),
+        _ => (Bytes::new(), STAND_IN),
+    }
+}
+
+/// Reads what stands in for the body, the last byte of it into Pingora's retry buffer, which holds no more
+/// than 64 KiB.
 pub async fn read_stand_in(session: &mut Session) -> pingora::Result<()> {
-    session.as_mut().enable_retry_buffering();
-    while session.as_mut().read_request_body().await?.is_some() {}
-    Ok(())
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut left: usize = length.unwrap_or(1);
+    let mut is_kept = false;
+    loop {
+        if left <= 1 && !is_kept {
+            is_kept = true;
+            session.as_mut().enable_retry_buffering();
+        }
+        match session.as_mut().read_request_body().await? {
+            Some(piece) => left = left.saturating_sub(piece.len()),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// The context that a child inherits.
@@ -95,24 +220,37 @@ pub fn inherited(session: &mut Session) -> Option<Context> {
     data.downcast_mut::<Option<Context>>()?.take()
 }
 
+/// Takes a child's answer to the client. Gives back whether that was its end; what the client must not see
+/// yet is in `held`.
 async fn carry(
     session: &mut Session,
     handle: SubrequestHandle,
     watchdog: &Watchdog,
-) -> Result<(), GatewayError> {
+    relay: &Relay,
+    begun: Vec<HttpTask>,
+    held: &mut Vec<HttpTask>,
+) -> Result<bool, GatewayError> {
     let SubrequestHandle { tx, mut rx, .. } = handle;
     let mut is_done = false;
+    let mut begun = begun.into_iter();
     let mut last_written = Instant::now();
     loop {
         let beat = watchdog.heartbeat.every().filter(|_| !is_done);
         let silence = beat.map(|every| last_written + every);
         tokio::select! {
-            task = rx.recv() => {
+            task = next_task(&mut begun, &mut rx) => {
                 let Some(task) = task else { break };
-                let tasks = batch(task, &mut rx);
-                if tasks.is_empty() {
+                let mut tasks = batch(task, &mut rx);
+                if session.response_written().is_some() {
+                    // Of a child that goes on with an answer.
+                    tasks.retain(|task| !matches!(task, HttpTask::Header(..)));
+                }
+                held.append(&mut tasks);
+                let may_wait = held.len() < MAX_HELD && !held.iter().any(is_last);
+                if held.is_empty() || (relay.is_holding() && may_wait) {
                     continue;
                 }
+                let tasks = std::mem::take(held);
                 let began = Instant::now();
                 last_written = began;
                 match session.write_response_tasks(tasks).await {
@@ -145,13 +283,13 @@ async fn carry(
             }
         }
     }
-    match is_done {
-        true => Ok(()),
-        // The child gave an answer up after it had begun: the client must see that it broke off.
-        false if session.response_written().is_some() => Err(GatewayError::ClientGone),
-        false => Err(GatewayError::Internal(
-            "the request was not answered".into(),
-        )),
+    Ok(is_done)
+}
+
+fn is_last(task: &HttpTask) -> bool {
+    match task {
+        HttpTask::Header(_, is_end) | HttpTask::Body(_, is_end) => *is_end,
+        _ => true,
     }
 }
 
@@ -159,6 +297,16 @@ async fn reached(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+async fn next_task(
+    begun: &mut impl Iterator<Item = HttpTask>,
+    rx: &mut mpsc::Receiver<HttpTask>,
+) -> Option<HttpTask> {
+    match begun.next() {
+        Some(task) => Some(task),
+        None => rx.recv().await,
     }
 }
 
@@ -174,7 +322,7 @@ fn batch(first: HttpTask, rx: &mut mpsc::Receiver<HttpTask>) -> Vec<HttpTask> {
     tasks
 }
 
-fn is_informational(task: &HttpTask) -> bool {
+pub(super) fn is_informational(task: &HttpTask) -> bool {
     matches!(task, HttpTask::Header(head, _) if head.status.is_informational())
 }
 

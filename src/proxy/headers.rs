@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::{context::Context, endpoints::Kind, written::UpstreamCall};
 use crate::{
     auth::WEBSOCKET_KEY_PROTOCOL,
+    routing::Plan,
     upstream::{
         head,
         provider::{Provider, header_value},
@@ -19,6 +20,10 @@ use crate::{
 
 const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+const X_ROUTE: HeaderName = HeaderName::from_static("x-gateway-route");
+const X_POOL: HeaderName = HeaderName::from_static("x-gateway-pool");
+const X_STRATEGY: HeaderName = HeaderName::from_static("x-gateway-strategy");
+const X_VARIANT: HeaderName = HeaderName::from_static("x-gateway-variant");
 const X_DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const BYPASS: HeaderValue = HeaderValue::from_static("BYPASS");
 /// Headers of our own in an answer, at most.
@@ -96,6 +101,10 @@ fn stays_there(name: &str) -> bool {
                 | "server-timing"
                 | "x-request-id"
                 | "x-provider"
+                | "x-gateway-route"
+                | "x-gateway-pool"
+                | "x-gateway-strategy"
+                | "x-gateway-variant"
                 | "keep-alive"
                 | "proxy-authenticate"
                 | "proxy-connection"
@@ -316,6 +325,7 @@ pub fn response(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
 pub fn write_own(headers: &mut HeaderMap, context: &Context) {
     headers.insert(X_REQUEST_ID, header_value(context.id.as_str()));
     headers.insert(X_GATEWAY, GATEWAY);
+    write_reason(headers, &context.plan);
     let attempts = context.attempts.len() + usize::from(context.attempt.is_some());
     match (
         &context.attempt,
@@ -362,6 +372,21 @@ pub fn write_own(headers: &mut HeaderMap, context: &Context) {
     let milliseconds = timing.rsplit('=').next().unwrap_or_default();
     headers.insert(X_OVERHEAD, header_value(milliseconds));
     headers.insert(SERVER_TIMING, header_value(&timing));
+}
+
+/// Adds why the answer comes from where it comes: the route that was taken, the arm of its experiment, and
+/// the pool of whoever was asked last, which a fallback may have left.
+fn write_reason(headers: &mut HeaderMap, plan: &Plan) {
+    let reason = &plan.reason;
+    for (name, label) in [(X_ROUTE, &reason.route), (X_VARIANT, &reason.variant)] {
+        if let Some(label) = label {
+            headers.insert(name, label.header().clone());
+        }
+    }
+    if let Some(pool) = plan.pool() {
+        headers.insert(X_POOL, pool.name.header().clone());
+        headers.insert(X_STRATEGY, HeaderValue::from_static(pool.strategy.name()));
+    }
 }
 
 #[cfg(test)]

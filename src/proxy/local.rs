@@ -11,9 +11,7 @@ use super::{
     endpoints::{Kind, model_id},
     next, prepare, respond,
 };
-use crate::{
-    auth, chat, dialects::ollama, error::GatewayError, pattern, upstream::provider::Provider,
-};
+use crate::{auth, chat, dialects::ollama, error::GatewayError, upstream::provider::Provider};
 
 /// LiteLLM's date for models whose own is not known; clients want a number there.
 const MODEL_CREATED: u64 = 1_677_610_602;
@@ -117,7 +115,11 @@ fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
     // A name that no list holds may still lead somewhere: `openai/…`, or a provider of any name.
     let router = &context.snapshot.router;
     let plan = router.plan(Some(id), None, &next::facts(context))?;
-    match plan.candidates().first().filter(|_| may_use(context, id)) {
+    match plan
+        .candidates()
+        .first()
+        .filter(|_| auth::may_use(&context.identity, id))
+    {
         Some(candidate) => Ok(entry(id, &candidate.provider.name)),
         None => Err(GatewayError::UnknownModel {
             model: id.to_owned(),
@@ -128,12 +130,7 @@ fn model(session: &Session, context: &Context) -> Result<Value, GatewayError> {
 
 fn visible(context: &Context) -> impl Iterator<Item = (String, std::sync::Arc<str>)> {
     let names = context.snapshot.router.models().into_iter();
-    names.filter(|(name, _)| may_use(context, name))
-}
-
-fn may_use(context: &Context, name: &str) -> bool {
-    let allowed = &context.identity.models;
-    allowed.is_empty() || allowed.iter().any(|glob| pattern::matches(glob, name))
+    names.filter(|(name, _)| auth::may_use(&context.identity, name))
 }
 
 fn entry(name: &str, owner: &str) -> Value {

@@ -26,9 +26,11 @@ mod failure;
 mod guarded;
 mod headers;
 mod heartbeat;
+mod hedge;
 mod local;
 mod next;
 mod prepare;
+mod relay;
 mod respond;
 mod rewritten;
 mod settle;
@@ -123,10 +125,11 @@ impl Proxy {
             let answered = Box::pin(local::estimate(session, context)).await;
             return answered.map(|()| true);
         }
-        if body.is_buffered && !session.is_http2() {
+        let relay = relay::Relay::wanted(context);
+        if body.is_buffered && !session.is_http2() && relay.is_none() {
             return Ok(false);
         }
-        Box::pin(delegate::run(session, context))
+        Box::pin(delegate::run(session, context, relay.unwrap_or_default()))
             .await
             .map(|()| true)
     }
@@ -274,7 +277,7 @@ impl ProxyHttp for Proxy {
             Answer::Gathered(_) => {
                 let mut kept = head.clone();
                 headers::write_response(&mut kept, context);
-                context.answer.keep_head(kept);
+                context.answer.keep_head(&kept);
                 head.set_status(102)
             }
             _ => {
@@ -285,6 +288,7 @@ impl ProxyHttp for Proxy {
                     // It knows no chunks; the answer ends with the connection.
                     head.remove_header(&http::header::TRANSFER_ENCODING);
                 }
+                context.answer.keep_head(head);
                 Ok(())
             }
         }
@@ -301,10 +305,15 @@ impl ProxyHttp for Proxy {
             let idle = candidate.provider.timeouts.idle;
             context.answer.note_sent(session.body_bytes_sent());
             let passed = context.answer.pass(body, is_end, context.spoken());
+            relay::note_content(context);
             match passed {
                 Ok(Some(usage)) => context.usage = Some(usage.merged(context.usage)),
                 Ok(None) => {}
-                Err(error) => return Err(attempt::judge_answer_error(context, error)),
+                Err(error) => {
+                    // Pingora writes head and first pieces together: none of them may have gone out.
+                    let is_answering = session.response_written().is_some();
+                    return Err(attempt::judge_answer_error(context, error, is_answering));
+                }
             }
             if !matches!(context.answer, Answer::Raw) {
                 context.wait_until(Instant::now() + idle);

@@ -79,23 +79,10 @@ pub fn start(context: &mut Context) -> Result<(), GatewayError> {
 
 /// Why nobody can be asked.
 pub fn nobody(context: &mut Context) -> GatewayError {
-    let (retry_at, cheapest) = ask(context, |asking, plan| asking.obstacles(plan));
-    let model = context.request.model.clone().unwrap_or_default();
-    match (retry_at, cheapest) {
-        (None, Some((estimate, limit))) => GatewayError::TooExpensive {
-            model,
-            estimate,
-            limit,
-        },
-        (retry_at, _) => {
-            let wait = retry_at.map(|at| at.saturating_duration_since(Instant::now()));
-            let wait = wait.unwrap_or_default().as_secs_f64().ceil().max(1.0);
-            GatewayError::Unavailable {
-                model,
-                retry_after: format!("{wait:.0}"),
-            }
-        }
-    }
+    let model = context.request.model.clone();
+    ask(context, |asking, plan| {
+        asking.nobody(plan, model.as_deref())
+    })
 }
 
 /// Whether another candidate is asked, and when; the plan stands at it then.
@@ -188,11 +175,8 @@ pub fn report(context: &Context, candidate: &Candidate, pass: Pass, verdict: Ver
             limits.cooldown.as_secs_f64()
         ),
         Some(Change::Closed) => log::info!("provider={name} model={model} status=recovered"),
-        None => return,
+        None => {}
     }
-    let metrics = &context.gateway().metrics;
-    let state = i64::from(change == Some(Change::Opened)) * 2;
-    metrics.breaker(&metrics.series(name, model), state);
 }
 
 fn log_failover(context: &Context, failed: Option<&Candidate>) {

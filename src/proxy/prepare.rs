@@ -52,7 +52,15 @@ fn original(context: &Context) -> Original<'_> {
         body: &context.body,
         request: &context.request,
         unsupported: context.snapshot.config.unsupported_params,
+        is_relayed: is_relayed(context),
+        resuming: context.resuming.as_deref(),
     }
+}
+
+/// Whether others may have to go on with what this candidate begins.
+fn is_relayed(context: &Context) -> bool {
+    let relay = context.relay.as_ref();
+    relay.is_some_and(|relay| relay.resumes || relay.holds)
 }
 
 /// Whether the candidate counts a prompt's tokens itself.
@@ -68,7 +76,8 @@ pub fn is_rewritten(context: &Context) -> bool {
 }
 
 /// How an answer below 400 is translated; `None` where it is passed on as it is.
-pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
+pub fn translating(context: &mut Context, head: &ResponseHeader) -> Option<Answer> {
+    let broken = context.resuming.take();
     let call = &context.attempt.as_ref()?.call;
     let kind = head.headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -90,13 +99,22 @@ pub fn translating(context: &Context, head: &ResponseHeader) -> Option<Answer> {
         "text/event-stream" | "application/x-ndjson" | "application/vnd.amazon.eventstream" => true,
         _ => is_stream,
     };
-    let transcoder = Transcoder::new(
+    if let Some(broken) = broken {
+        let streamed = broken.continued(|before| {
+            before.continued(call.dialect, asked, emulation.clone(), is_streamed)
+        });
+        return Some(Answer::Streamed(Box::new(streamed)));
+    }
+    let mut transcoder = Transcoder::new(
         call.dialect,
         context.caller,
         asked,
         emulation.clone(),
         (is_streamed, is_stream),
     );
+    if is_relayed(context) {
+        transcoder = transcoder.remembering();
+    }
     let kind = context.caller.stream_type(asked);
     Some(Answer::translated(transcoder, kind))
 }

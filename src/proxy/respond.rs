@@ -59,16 +59,26 @@ pub async fn reply(
     context: &mut Context,
     reply: Option<(ResponseHeader, Bytes)>,
 ) {
-    let Some((mut head, body)) = reply else {
+    let Some((head, body)) = reply else {
         return;
     };
     attempt::succeed(context);
     context.first_byte = Some(Instant::now());
-    headers::set_framing(&mut head, JSON, Some(body.len()));
     // Where that fails the client has left; the log line will say so.
     if send(session, context, head, body).await.is_err() {
         context.error = Some(GatewayError::ClientGone);
     }
+}
+
+/// Begins a stream that said something and failed before Pingora had written any of it. Gives back
+/// whether there is such a one, and the client has its head.
+pub async fn begin_late(session: &mut Session, context: &mut Context) -> bool {
+    let Some(head) = context.answer.take_unsaid() else {
+        return false;
+    };
+    session.set_keepalive(None);
+    let written = session.write_response_header(Box::new(head), false).await;
+    written.is_ok()
 }
 
 /// Ends an answer that has begun and cannot be completed. A stream gets its dialect's error
@@ -77,7 +87,7 @@ pub async fn break_off(session: &mut Session, context: &mut Context, error: Gate
     context.gateway().metrics.broken_answers.inc();
     context.stop_beating();
     if let Some(event) = context.answer.last_words(context.caller, &error) {
-        context.bytes_out += event.len();
+        context.bytes_out = session.body_bytes_sent() + event.len();
         // Where the client has left as well, there is nobody to tell.
         if session.write_response_body(Some(event), true).await.is_ok() {
             // A child's session does not end with its last piece.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pingora::http::ResponseHeader;
 
 use crate::{
-    chat::usage::Usage,
+    chat::{resume::Said, usage::Usage},
     dialects::{Dialect, openai_chat::embeddings, translate::Transcoder},
     error::AnswerError,
 };
@@ -23,6 +23,8 @@ pub struct Streamed {
     pub(super) transcoder: Transcoder,
     /// The `content-type` that the client gets.
     pub(super) kind: &'static str,
+    /// The head that the client gets, for where Pingora does not come to write it.
+    pub(super) head: Option<ResponseHeader>,
     /// Pieces that were handed on and may not have been sent: Pingora gathers a few of them before it
     /// writes, and drops them where the next one is an error.
     pending: VecDeque<Bytes>,
@@ -30,6 +32,8 @@ pub struct Streamed {
     sent: usize,
     /// What was written before the provider failed, and has not been sent.
     pub(super) unsent: Vec<u8>,
+    /// Whether another provider's answer began it.
+    pub(super) is_continued: bool,
 }
 
 /// A whole answer in translation.
@@ -39,6 +43,8 @@ pub struct Gathered {
     pub(super) head: Option<ResponseHeader>,
     /// What the client gets, once all is here.
     pub(super) whole: Option<Bytes>,
+    /// Its `content-type`.
+    pub(super) kind: &'static str,
 }
 
 /// What a whole answer is turned into.
@@ -57,14 +63,54 @@ impl Streamed {
         Streamed {
             transcoder,
             kind,
+            head: None,
             pending: VecDeque::new(),
             sent: 0,
             unsent: Vec::new(),
+            is_continued: false,
         }
+    }
+
+    /// The same stream, gone on with by another provider; `transcoder` makes the way of its answer of
+    /// that of the one before.
+    pub(super) fn continued(self, transcoder: impl FnOnce(Transcoder) -> Transcoder) -> Self {
+        Streamed {
+            unsent: self.unsent,
+            is_continued: true,
+            ..Streamed::new(transcoder(self.transcoder), self.kind)
+        }
+    }
+
+    /// What the client has been told, where that is remembered.
+    pub(super) fn said(&self) -> Option<&Said> {
+        self.transcoder.said()
+    }
+
+    /// Whether the client has been told anything that matters.
+    pub(super) fn has_content(&self) -> bool {
+        self.said().is_some_and(Said::is_something)
+    }
+
+    /// Whether another provider can go on with it.
+    pub(super) fn can_go_on(&self) -> bool {
+        self.said().is_some_and(Said::can_go_on)
+    }
+
+    /// The last bytes, where all was said but the end itself.
+    pub(super) fn complete(&mut self) -> Option<Bytes> {
+        let mut out = std::mem::take(&mut self.unsent);
+        if self.transcoder.complete(&mut out) {
+            return Some(out.into());
+        }
+        self.unsent = out;
+        None
     }
 
     /// Learns how much of its body the client's session has taken.
     pub(super) fn note_sent(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.head = None;
+        }
         while let Some(first) = self.pending.front()
             && self.sent + first.len() <= bytes
         {
@@ -79,7 +125,8 @@ impl Streamed {
         piece: &mut Option<Bytes>,
         is_end: bool,
     ) -> Result<Option<Usage>, AnswerError> {
-        let mut out = Vec::new();
+        // Of the answer before, where this one goes on with it.
+        let mut out = std::mem::take(&mut self.unsent);
         let bytes = piece.take().unwrap_or_default();
         let mut passed = match bytes.is_empty() {
             true => Ok(()),
@@ -108,9 +155,10 @@ impl Streamed {
 
 impl Gathered {
     /// One of which nothing is here yet.
-    pub(super) fn new(into: Into) -> Self {
+    pub(super) fn new(into: Into, kind: &'static str) -> Self {
         Gathered {
             into,
+            kind,
             head: None,
             whole: None,
         }

@@ -8,12 +8,12 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, respond, shadow,
+    next, relay, respond, shadow,
 };
 use crate::{
+    auth,
     config::RequestLog,
     error::GatewayError,
-    pattern,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
     usage::record::Record,
@@ -41,21 +41,8 @@ pub(super) fn plan(
             return Err(GatewayError::invalid(message, Some(field)));
         }
     }
-    let asked = context.snapshot.router.asked(model, provider);
-    let allowed = &context.identity.models;
-    if let (Some(asked), false) = (asked, allowed.is_empty())
-        && !allowed.iter().any(|glob| pattern::matches(glob, asked))
-    {
-        return Err(GatewayError::ModelForbidden {
-            model: asked.to_owned(),
-            key: context
-                .identity
-                .key
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned(),
-            allowed: allowed.join(", "),
-        });
+    if let Some(asked) = context.snapshot.router.asked(model, provider) {
+        auth::permit(&context.identity, asked)?;
     }
     let facts = Facts {
         headers: Some(&head.headers),
@@ -98,9 +85,14 @@ pub(super) async fn give_up(session: &mut Session, context: &mut Context) -> u16
     if matches!(context.error, Some(GatewayError::ClientGone)) {
         return 0;
     }
+    if relay::leave(session, context).await {
+        return 0;
+    }
     let error = attempt::final_error(context);
     let status = error.status().as_u16();
-    if session.response_written().is_some() {
+    if context.resuming.is_some() {
+        relay::end(session, context, error).await;
+    } else if session.response_written().is_some() || respond::begin_late(session, context).await {
         respond::break_off(session, context, error).await;
     } else {
         session.set_keepalive(None);
@@ -137,6 +129,10 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         }
         _ => {}
     }
+    // Of two that were asked the other was faster: its line is the request's.
+    if context.relay.as_ref().is_some_and(|relay| relay.has_lost()) {
+        return;
+    }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
@@ -157,7 +153,8 @@ fn observe(context: &Context, status: u16) {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: context
-            .first_byte
+            .began
+            .or(context.first_byte)
             .map(|at| (at - context.started).as_secs_f64()),
         usage: context.usage,
         stream: context.request.stream,

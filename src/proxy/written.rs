@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::endpoints::Kind;
+use super::{endpoints::Kind, rewritten::Streamed};
 use crate::{
     chat::{json, target::Target},
     config::UnsupportedParams,
@@ -32,6 +32,10 @@ pub struct Original<'a> {
     pub request: &'a Inspection,
     /// What happens to what a provider's dialect cannot express.
     pub unsupported: UnsupportedParams,
+    /// Whether another provider may have to go on with the stream that this one begins.
+    pub is_relayed: bool,
+    /// The stream that broke and is to be gone on with.
+    pub resuming: Option<&'a Streamed>,
 }
 
 /// What one candidate is sent.
@@ -90,29 +94,42 @@ pub fn write(
         operation,
     };
     let usual = dialect.path(&target, original.request.stream);
-    if dialect.name() == caller.name() {
+    if dialect.name() == caller.name() && original.resuming.is_none() {
         // What the dialect says in the query its caller has said itself.
         let same = dialect.same_path(&original.route);
         let usual = same.unwrap_or_else(|| usual.split('?').next().unwrap_or_default());
         let path = provider.path(dialect.name(), usual, &candidate.model);
         let mut call = as_it_is(original, candidate, dialect, path);
-        let unfit = dialect.unfit(&call.body, &provider.quirks);
+        let unfit = dialect.unfit(&call.body, &target);
         if !unfit.needs_writing {
             refuse_losses(original, candidate, &unfit.dropped)?;
             call.body = splice(&call.body, &unfit.cuts, None);
             call.dropped = unfit.dropped;
-            if !provider.quirks.irregular || operation != Operation::Generate {
+            // A stream that another provider may have to go on with is read, and written anew.
+            let is_read = provider.quirks.irregular || original.is_relayed;
+            if !is_read || operation != Operation::Generate {
                 return Ok((call, None));
             }
-            call.emulation = Some(Emulation::default());
+            call.emulation = Some(Emulation {
+                is_regular: provider.quirks.irregular,
+                ..Emulation::default()
+            });
             return Ok((call, Some(Box::new(read(original)?.call))));
         }
     }
     let path = provider.path(dialect.name(), &usual, &candidate.model);
     // Read anew for each candidate: a copy kept for the next would cost every request what few need.
-    let asked = read(original)?;
+    let mut asked = read(original)?;
+    let said = original.resuming.and_then(Streamed::said);
+    if let Some(said) = said {
+        said.prefill(&mut asked.request, dialect.trims_prefill());
+    }
     let translated = translate::request(asked.request, caller, dialect, &target)?;
     let dropped = translated.written.dropped;
+    if said.is_some() && dropped.names().iter().any(|name| name == "prefill") {
+        let what = "The model cannot go on with an answer that another one began.";
+        return Err(GatewayError::invalid(what, None));
+    }
     refuse_losses(original, candidate, &dropped)?;
     let call = UpstreamCall {
         dialect,

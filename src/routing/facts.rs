@@ -1,7 +1,7 @@
 //! What routing may ask of a request. What has to be looked for in the body is looked for once, and only
 //! where a route or strategy wants to know.
 
-use std::sync::OnceLock;
+use std::{iter, sync::OnceLock};
 
 use http::HeaderMap;
 
@@ -36,12 +36,17 @@ impl<'a> Facts<'a> {
     }
 
     /// Its tags: of the header `X-Gateway-Tags` (or LiteLLM's name for it) and of `metadata.tags`.
-    pub fn has_tag(&self, is_wanted: &dyn Fn(&str) -> bool) -> bool {
+    pub fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let facts = *self;
         let header = self
             .header("x-gateway-tags")
             .or_else(|| self.header("x-litellm-tags"));
-        let mut of_header = header.unwrap_or_default().split(',').map(str::trim);
-        of_header.any(is_wanted) || self.prompt().tags.iter().any(|tag| is_wanted(tag))
+        let of_header = header.unwrap_or_default().split(',').map(str::trim);
+        // The body is looked into only where the header does not say enough.
+        let of_body = iter::once_with(move || &facts.prompt().tags).flatten();
+        of_header
+            .chain(of_body.map(String::as_str))
+            .filter(|tag| !tag.is_empty())
     }
 
     /// What a caller is told apart by, for experiments: a user that the request names, else its key.

@@ -12,7 +12,9 @@
 //! ```
 
 pub mod chance;
+pub mod explain;
 pub mod facts;
+mod label;
 mod plan;
 pub mod policy;
 pub mod pool;
@@ -20,7 +22,7 @@ pub mod prompt;
 pub mod route;
 pub mod strategies;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, iter, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -33,6 +35,7 @@ use crate::{
 };
 
 use facts::Facts;
+pub use label::Label;
 pub use plan::{Candidate, Candidates, IsUsable, ModelSource, Plan, Reason, Stage};
 use pool::Pool;
 use route::Route;
@@ -113,12 +116,9 @@ impl Router {
         let name = self.alias(asked);
         let route = self.routes.iter().find(|route| route.matches(name, facts));
         let arm = route.and_then(|route| route.arm(facts));
-        let (stage, mut reason) = match arm {
-            Some(arm) => (
-                Stage::Pool(arm.pool.clone(), name.into()),
-                Reason::default(),
-            ),
-            None => (self.stage(name)?, Reason::default()),
+        let stage = match arm {
+            Some(arm) => Stage::Pool(arm.pool.clone(), name.into()),
+            None => self.stage(name)?,
         };
         if stage.is_empty() {
             return Err(GatewayError::UnknownModel {
@@ -126,14 +126,11 @@ impl Router {
                 nearest: self.nearest(asked),
             });
         }
-        if let Stage::Pool(pool, _) = &stage {
-            reason.pool = Some(pool.name.clone());
-            reason.strategy = Some(pool.strategy);
-        }
-        reason.route = route.map(|route| route.name.clone());
-        reason.variant = arm.and_then(|arm| arm.name.clone());
         let mut plan = Plan::new(stage, source);
-        plan.reason = reason;
+        plan.reason = Reason {
+            route: route.map(|route| route.name.clone()),
+            variant: arm.and_then(|arm| arm.name.clone()),
+        };
         plan.shadow = route.and_then(|route| route.shadow.clone());
         plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
@@ -149,16 +146,20 @@ impl Router {
         lookup(&self.fallbacks, asked, name)
     }
 
+    /// The first route of that name, to explain it.
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| &*route.name == name)
+    }
+
     /// Where aliases lead. `validate` has made sure that they end.
     fn alias<'a>(&'a self, name: &'a str) -> &'a str {
-        let mut name = name;
-        for _ in 0..self.aliases.len() {
-            match self.aliases.get(name) {
-                Some(next) => name = next,
-                None => break,
-            }
-        }
-        name
+        self.trail(name).last().unwrap_or(name)
+    }
+
+    /// The name, and where each alias leads.
+    fn trail<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let next = |name: &&str| self.aliases.get(*name).map(AsRef::as_ref);
+        iter::successors(Some(name), next).take(self.aliases.len() + 1)
     }
 
     /// Those who serve a fallback's name; nobody where it leads nowhere.

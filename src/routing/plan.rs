@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Instant};
 use smallvec::SmallVec;
 
 use super::{
+    Label,
     facts::Facts,
     pool::{Pool, Target},
 };
@@ -112,13 +113,9 @@ impl Stage {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reason {
     /// The route that matched.
-    pub route: Option<Arc<str>>,
+    pub route: Option<Label>,
     /// The arm of its experiment.
-    pub variant: Option<Arc<str>>,
-    /// The pool.
-    pub pool: Option<Arc<str>>,
-    /// The pool's strategy.
-    pub strategy: Option<&'static str>,
+    pub variant: Option<Label>,
 }
 
 /// Who is asked, and what comes where they fail.
@@ -134,8 +131,10 @@ pub struct Plan {
     tried: SmallVec<[(usize, usize); 4]>,
     /// The only one that may be asked next.
     pinned: Option<(usize, usize)>,
-    /// Rounds beyond the first.
+    /// Calls to candidates that had been asked already.
     pub(super) repeats: u32,
+    /// Whether everybody has been asked at least once.
+    pub(super) is_repeating: bool,
     source: ModelSource,
     /// Names of those to ask behind all of these, in order.
     pub(super) fallbacks: Fallbacks,
@@ -183,6 +182,25 @@ impl Plan {
     /// The candidate being asked; where all have been, the last of them, for the answer to name.
     pub fn current(&self) -> Option<&Candidate> {
         self.current.as_ref()
+    }
+
+    /// Who is asked before any fallback, as long as nobody has failed.
+    pub(super) fn first(&self) -> Option<&Stage> {
+        self.stages.first()
+    }
+
+    /// The stage of the candidate being asked, and its place there.
+    pub(super) fn place(&self) -> (usize, usize) {
+        self.at
+    }
+
+    /// The pool of the candidate being asked; before there is one, the first to be asked. None where those
+    /// who serve a model are no pool.
+    pub fn pool(&self) -> Option<&Pool> {
+        match self.stages.get(self.at.0)? {
+            Stage::Pool(pool, _) => Some(pool),
+            Stage::List(_) => None,
+        }
     }
 
     /// Goes on to a candidate of the known stages that has not been asked in this round.

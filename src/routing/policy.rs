@@ -3,15 +3,22 @@
 //! A *fallback* is another candidate: of the same pool, then of the chain behind it. A *repeat* asks one
 //! again that has failed, once all have. Both take from the retry budget of the provider that is called.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{Plan, Router, chance, estimate, facts::Facts};
 use crate::{
     config::{FailureClass, Retries, Routing},
+    error::GatewayError,
     health::{Target as TargetHealth, breaker, budget::BudgetLimits},
     providers::pricing,
     upstream::provider::Provider,
 };
+
+/// So many requests may be under way at a target of which nobody knows how it is.
+const MAX_UNKNOWN: usize = 100;
 
 /// What is decided by.
 #[derive(Clone, Copy)]
@@ -50,6 +57,35 @@ pub enum Next {
     Stop,
 }
 
+/// What keeps a candidate from being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// There is no token for it yet.
+    NoToken,
+    /// It has failed too often.
+    Breaker,
+    /// It costs too much.
+    Price,
+}
+
+/// What makes that a provider is asked only where nobody else can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The active check does not reach it.
+    Down,
+    /// None of its keys worked of late.
+    KeysBenched,
+}
+
+/// Whom to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// Those of whom nothing bad is known.
+    Well,
+    /// As well those that a check finds down, and those whose keys are all benched.
+    All,
+}
+
 impl Asking<'_> {
     /// Decides what follows a failure of the plan's current candidate.
     pub fn next(&self, plan: &mut Plan, failure: Failure) -> Next {
@@ -62,10 +98,13 @@ impl Asking<'_> {
         let fallback_on = plan.fallback_on.clone();
         let leads_on = fallback_on.as_deref().unwrap_or(&self.router.fallback_on);
         let may_fall_back = leads_on.contains(&class);
-        if may_fall_back && self.fall_back(plan, class) {
+        let retries = &self.rules.retries;
+        let is_repeat = plan.is_repeating;
+        let may_go_on = may_fall_back && (!is_repeat || plan.repeats < retries.max);
+        if may_go_on && self.fall_back(plan, class) {
+            plan.repeats += u32::from(is_repeat);
             return Next::Now;
         }
-        let retries = &self.rules.retries;
         if !failure.is_repeatable || !retries.on.contains(&class) || plan.repeats >= retries.max {
             return Next::Stop;
         }
@@ -86,6 +125,7 @@ impl Asking<'_> {
             false => plan.repeat_current(),
         }
         plan.repeats += 1;
+        plan.is_repeating = true;
         Next::After(wait)
     }
 
@@ -103,27 +143,61 @@ impl Asking<'_> {
     /// The current candidate again, at once.
     pub fn again(&self, plan: &mut Plan) -> bool {
         plan.repeat_current();
-        self.advance(plan, |_, _| true) && self.takes(plan)
+        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
     }
 
     /// Passes over a candidate that has not been called.
     pub fn skip(&self, plan: &mut Plan) -> bool {
+        self.go_on(plan, &|_, _| true)
+    }
+
+    /// Another candidate: one that is well, of those known or of the fallbacks; else any that may be asked.
+    fn go_on(&self, plan: &mut Plan, also: &dyn Fn(&Provider, &str) -> bool) -> bool {
         loop {
-            if self.advance(plan, |_, _| true) {
+            if self.advance(plan, Among::Well, also) {
                 return true;
             }
-            let Some(name) = plan.fallbacks.next() else {
-                return false;
-            };
-            if let Some(stage) = self.router.fallback(&name) {
-                plan.append(stage);
+            match plan.fallbacks.next() {
+                Some(name) => {
+                    if let Some(stage) = self.router.fallback(&name) {
+                        plan.append(stage);
+                    }
+                }
+                // A check that finds everybody down is more likely to be wrong itself; and where every
+                // key is benched, the provider's own words say why.
+                None => return self.advance(plan, Among::All, also),
+            }
+        }
+    }
+
+    /// Somebody else for the same request, while the current candidate is still at it.
+    pub fn hedge(&self, plan: &mut Plan) -> bool {
+        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
+    }
+
+    /// Why nobody can be asked, for who asked for `model`.
+    pub fn nobody(&self, plan: &Plan, model: Option<&str>) -> GatewayError {
+        let model = model.unwrap_or_default().to_owned();
+        match self.in_the_way(plan) {
+            (None, Some((estimate, limit))) => GatewayError::TooExpensive {
+                model,
+                estimate,
+                limit,
+            },
+            (retry_at, _) => {
+                let wait = retry_at.map(|at| at.saturating_duration_since(self.now));
+                let wait = wait.unwrap_or_default().as_secs_f64().ceil().max(1.0);
+                GatewayError::Unavailable {
+                    model,
+                    retry_after: format!("{wait:.0}"),
+                }
             }
         }
     }
 
     /// What stands in the way of all candidates: when the first may be asked again, or the least estimate
     /// and the limit that it exceeds, in USD.
-    pub fn obstacles(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
+    fn in_the_way(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
         let candidates = plan.candidates();
         let retry_at = candidates
             .iter()
@@ -158,7 +232,7 @@ impl Asking<'_> {
         plan.instead(first);
         stages.for_each(|stage| plan.append(stage));
         plan.fallbacks.names = None;
-        self.advance(plan, |_, _| true) && self.takes(plan)
+        self.go_on(plan, &|_, _| true) && self.takes(plan)
     }
 
     fn fall_back(&self, plan: &mut Plan, class: FailureClass) -> bool {
@@ -173,55 +247,79 @@ impl Asking<'_> {
             let theirs = || pricing::price(&provider.kind, model)?.context_tokens;
             window.is_none_or(|ours| theirs().is_none_or(|theirs| theirs > ours))
         };
-        loop {
-            while self.advance(plan, is_larger) {
-                if self.takes(plan) {
-                    return true;
-                }
-            }
-            let Some(name) = plan.fallbacks.next() else {
-                return false;
-            };
-            if let Some(stage) = self.router.fallback(&name) {
-                plan.append(stage);
+        while self.go_on(plan, &is_larger) {
+            if self.takes(plan) {
+                return true;
             }
         }
+        false
     }
 
-    /// Whether the current candidate's provider may get a call beyond the request's first.
+    /// Whether the current candidate may get a call beyond the request's first. One that is known to be
+    /// well may: the budget is there for those that fail. Of one that nobody knows yet it is taken for
+    /// granted, for a number of calls.
     fn takes(&self, plan: &Plan) -> bool {
         let limits = budget(&self.rules.retries);
-        let current = plan.current();
-        current.is_some_and(|candidate| candidate.provider.health.budget.take(&limits))
+        let Some(candidate) = plan.current() else {
+            return false;
+        };
+        let is_well = match candidate.health.breaker.is_well() {
+            Some(is_well) => is_well,
+            None => candidate.health.in_flight.load(Ordering::Relaxed) < MAX_UNKNOWN,
+        };
+        is_well || candidate.provider.health.budget.take(&limits)
     }
 
-    fn advance(&self, plan: &mut Plan, also: impl Fn(&Provider, &str) -> bool) -> bool {
+    fn advance(
+        &self,
+        plan: &mut Plan,
+        among: Among,
+        also: &dyn Fn(&Provider, &str) -> bool,
+    ) -> bool {
         let max_cost = plan.max_cost;
         let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            self.may_ask(provider, health)
+            let is_well = among == Among::All || self.doubt(provider).is_none();
+            is_well
                 && also(provider, model)
-                && self.is_affordable(provider, model, max_cost)
+                && self.obstacle(provider, model, health, max_cost).is_none()
         };
-        let well = |provider: &Provider, model: &str, health: &TargetHealth| {
-            provider.health.is_up()
-                && provider.credential.has_free_key(self.now)
-                && usable(provider, model, health)
-        };
-        // A check that finds everybody down is more likely to be wrong itself; and where every key is
-        // benched, the provider's own words say why.
-        plan.advance(self.facts, self.now, &well) || plan.advance(self.facts, self.now, &usable)
+        plan.advance(self.facts, self.now, &usable)
     }
 
     /// Whether anybody else of the known candidates could be asked.
     pub fn has_next(&self, plan: &Plan) -> bool {
         let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            self.may_ask(provider, health) && self.is_affordable(provider, model, plan.max_cost)
+            self.obstacle(provider, model, health, plan.max_cost)
+                .is_none()
         };
         plan.has_next(self.facts, self.now, &usable)
     }
 
-    fn may_ask(&self, provider: &Provider, health: &TargetHealth) -> bool {
-        provider.credential.has_token() && health.breaker.is_passable(self.now)
+    /// What keeps a candidate from being asked.
+    pub(super) fn obstacle(
+        &self,
+        provider: &Provider,
+        model: &str,
+        health: &TargetHealth,
+        max_cost: Option<f64>,
+    ) -> Option<Obstacle> {
+        if !provider.credential.has_token() {
+            return Some(Obstacle::NoToken);
+        }
+        if !health.breaker.is_passable(self.now) {
+            return Some(Obstacle::Breaker);
+        }
+        let is_affordable = self.is_affordable(provider, model, max_cost);
+        (!is_affordable).then_some(Obstacle::Price)
+    }
+
+    /// What makes that a provider is asked only where nobody else can be.
+    pub(super) fn doubt(&self, provider: &Provider) -> Option<Doubt> {
+        if !provider.health.is_up() {
+            return Some(Doubt::Down);
+        }
+        let has_key = provider.credential.has_free_key(self.now);
+        (!has_key).then_some(Doubt::KeysBenched)
     }
 
     /// Whether it is not too dear. What nobody knows the price of is affordable.

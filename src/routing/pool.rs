@@ -1,9 +1,16 @@
 //! A pool: targets that serve the same, in tiers of priority, and the strategy that picks among them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
-use super::{Candidate, facts::Facts, strategies::Strategy};
-use crate::{health::Target as TargetHealth, price::Price, upstream::provider::Provider};
+use super::{Candidate, Label, facts::Facts, strategies::Strategy};
+use crate::{
+    config::StrategyName, health::Target as TargetHealth, price::Price,
+    upstream::provider::Provider,
+};
 
 /// One target of a pool.
 pub struct Target {
@@ -36,16 +43,23 @@ impl Target {
     }
 
     /// How it is doing, asked for `asked`.
-    pub fn health(&self, asked: &str) -> Arc<TargetHealth> {
+    pub fn health(&self, asked: &str) -> Cow<'_, Arc<TargetHealth>> {
         match &self.health {
-            Some(health) => health.clone(),
-            None => self.provider.health.target(asked),
+            Some(health) => Cow::Borrowed(health),
+            None => Cow::Owned(self.provider.health.target(asked)),
         }
+    }
+
+    /// Requests under way there, asked for `asked`.
+    pub fn busy(&self, asked: &str) -> usize {
+        self.health(asked).in_flight.load(Ordering::Relaxed)
     }
 }
 
 /// Targets of one priority.
 pub struct Tier {
+    /// Their priority.
+    pub priority: i32,
     /// They.
     pub targets: Vec<Target>,
     /// Which of them.
@@ -55,9 +69,9 @@ pub struct Tier {
 /// A pool, ready to be asked.
 pub struct Pool {
     /// Its name.
-    pub name: Arc<str>,
-    /// The strategy's name.
-    pub strategy: &'static str,
+    pub name: Label,
+    /// How one of them is picked.
+    pub strategy: StrategyName,
     /// By priority, the first to be asked first.
     pub tiers: Vec<Tier>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{facts::Facts, pool::Pool};
+use super::{Label, facts::Facts, pool::Pool};
 use crate::{
     config::{FailureClass, When},
     pattern,
@@ -11,7 +11,7 @@ use crate::{
 /// A route, ready to be asked.
 pub struct Route {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: Label,
     /// The model's glob.
     pub model: Box<str>,
     /// What else must hold.
@@ -31,17 +31,50 @@ pub struct Route {
 /// One arm of an experiment, or the only way.
 pub struct Arm {
     /// What it is called; `None` where there is only one.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Label>,
     /// The pool.
     pub pool: Arc<Pool>,
     /// Its share.
     pub weight: u16,
 }
 
+/// The first thing that a route asks for and a request has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch<'a> {
+    /// Another model.
+    Model,
+    /// Another key, or any.
+    Key,
+    /// Another team, or any.
+    Team,
+    /// This header with what matches this glob.
+    Header(&'a str, &'a str),
+    /// A stream, or none.
+    Stream,
+    /// One of its tags.
+    Tags,
+    /// Tools, or none.
+    Tools,
+    /// Images, or none.
+    Images,
+    /// A longer prompt: of so many tokens.
+    TooShort(u64),
+    /// A shorter prompt: of so many tokens.
+    TooLong(u64),
+}
+
 impl Route {
     /// Whether a request for `model` takes it.
     pub fn matches(&self, model: &str, facts: &Facts<'_>) -> bool {
-        pattern::matches(&self.model, model) && holds(&self.when, facts)
+        self.mismatch(model, facts).is_none()
+    }
+
+    /// Why a request for `model` does not take it; `None` where it does.
+    pub fn mismatch(&self, model: &str, facts: &Facts<'_>) -> Option<Mismatch<'_>> {
+        match pattern::matches(&self.model, model) {
+            true => mismatch(&self.when, facts),
+            false => Some(Mismatch::Model),
+        }
     }
 
     /// The arm of this caller: always the same one. Callers without a name share one.
@@ -59,7 +92,7 @@ impl Route {
     }
 }
 
-fn holds(when: &When, facts: &Facts<'_>) -> bool {
+fn mismatch<'a>(when: &'a When, facts: &Facts<'_>) -> Option<Mismatch<'a>> {
     let is_one_of = |globs: &[String], name: Option<&str>| {
         globs.is_empty()
             || name.is_some_and(|name| globs.iter().any(|glob| pattern::matches(glob, name)))
@@ -68,19 +101,34 @@ fn holds(when: &When, facts: &Facts<'_>) -> bool {
         wanted.is_none_or(|wanted| wanted == found())
     };
     let is_tag = |tag: &str| when.tags.iter().any(|glob| pattern::matches(glob, tag));
-    let has_headers = when.headers.iter().all(|(name, glob)| {
+    let is_missing = |(name, glob): &(&String, &String)| {
         let value = facts.header(name);
-        value.is_some_and(|value| pattern::matches(glob, value))
-    });
+        !value.is_some_and(|value| pattern::matches(glob, value))
+    };
     let range = &when.prompt_tokens;
+    if !is_one_of(&when.keys, facts.key) {
+        return Some(Mismatch::Key);
+    }
+    if !is_one_of(&when.teams, facts.team) {
+        return Some(Mismatch::Team);
+    }
+    if let Some((name, glob)) = when.headers.iter().find(is_missing) {
+        return Some(Mismatch::Header(name, glob));
+    }
+    if !is(when.stream, &|| facts.stream) {
+        return Some(Mismatch::Stream);
+    }
     // What has to be looked for in the body comes last.
-    is_one_of(&when.keys, facts.key)
-        && is_one_of(&when.teams, facts.team)
-        && has_headers
-        && is(when.stream, &|| facts.stream)
-        && (when.tags.is_empty() || facts.has_tag(&is_tag))
-        && is(when.tools, &|| facts.prompt().has_tools)
-        && is(when.images, &|| facts.prompt().has_images)
-        && range.min.is_none_or(|min| facts.prompt().tokens >= min)
-        && range.max.is_none_or(|max| facts.prompt().tokens <= max)
+    if !when.tags.is_empty() && !facts.tags().any(is_tag) {
+        return Some(Mismatch::Tags);
+    }
+    if !is(when.tools, &|| facts.prompt().has_tools) {
+        return Some(Mismatch::Tools);
+    }
+    if !is(when.images, &|| facts.prompt().has_images) {
+        return Some(Mismatch::Images);
+    }
+    let min = range.min.filter(|min| facts.prompt().tokens < *min);
+    let max = range.max.filter(|max| facts.prompt().tokens > *max);
+    min.map(Mismatch::TooShort).or(max.map(Mismatch::TooLong))
 }

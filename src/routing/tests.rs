@@ -109,8 +109,12 @@ fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
     let strategy = strategies::build(StrategyName::Priority, &targets);
     Arc::new(Pool {
         name: name.into(),
-        strategy: "priority",
-        tiers: vec![Tier { targets, strategy }],
+        strategy: StrategyName::Priority,
+        tiers: vec![Tier {
+            priority: 0,
+            targets,
+            strategy,
+        }],
     })
 }
 
@@ -246,9 +250,11 @@ fn candidates_are_asked_in_order_then_the_fallbacks_then_again() {
     );
     assert!(asking.start(&mut plan));
     assert_eq!(who(&plan), "vllm");
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(asking.next(&mut plan, failed), Next::Stop);
+    assert_eq!(
+        asking.next(&mut plan, failed),
+        Next::Stop,
+        "one repeat, and that was it"
+    );
 }
 
 #[test]
@@ -317,6 +323,10 @@ fn a_budget_that_is_used_up_lets_nobody_be_asked_again() {
     let asking = asking(&router, &rules);
     let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
     asking.start(&mut plan);
+    // A target that is known to fail.
+    let breaker = &plan.current().unwrap().health.breaker;
+    let pass = breaker.pass(asking.now).unwrap();
+    breaker.report(pass, false, asking.now, &policy::breaker(&rules));
     for _ in 0..2 {
         assert!(matches!(
             asking.next(&mut plan, failure(FailureClass::ServerError)),
@@ -346,7 +356,7 @@ fn conditions_choose_among_routes() {
     router.routes = vec![tools, team, header, route("*", &both)];
     let pool = |facts: &Facts<'_>| {
         let plan = router.plan(Some("gpt-x"), None, facts).unwrap();
-        plan.reason.pool.unwrap().to_string()
+        plan.pool().unwrap().name.to_string()
     };
     assert_eq!(pool(&NOTHING), "both");
     let prompt = OnceLock::new();

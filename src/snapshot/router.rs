@@ -71,14 +71,15 @@ fn build(router: &Router, name: &str, strategy: StrategyName, targets: &[PoolTar
             tpm: target.tpm,
         });
     }
-    let tier = |targets: Vec<Target>| Tier {
+    let tier = |(priority, targets): (i32, Vec<Target>)| Tier {
+        priority,
         strategy: strategies::build(strategy, &targets),
         targets,
     };
     Pool {
         name: name.into(),
-        strategy: strategy.name(),
-        tiers: tiers.into_values().map(tier).collect(),
+        strategy,
+        tiers: tiers.into_iter().map(tier).collect(),
     }
 }
 
@@ -107,9 +108,10 @@ fn route(router: &Router, number: usize, settings: &crate::config::Route) -> Opt
         Some(pool) => pool.to_owned(),
         None => format!("route-{number}"),
     };
+    let name = settings.name.clone().unwrap_or_else(usual);
     let names = |names: &Vec<String>| names.iter().map(|name| name.as_str().into()).collect();
     Some(Route {
-        name: settings.name.clone().unwrap_or_else(usual).into(),
+        name: name.as_str().into(),
         model: settings.model.as_str().into(),
         when: settings.when.clone(),
         arms,

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::RwLock;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Registry, TextEncoder, core::Collector, proto::MetricFamily,
 };
 
 use crate::{chat::usage::Usage, error::Outcome};
@@ -49,11 +49,14 @@ pub struct Metrics {
     pub retries: IntCounter,
     /// Attempts that went on to the next candidate.
     pub fallbacks: IntCounter,
-    breaker: IntGaugeVec,
     shadows: IntCounterVec,
     shadow_latency: HistogramVec,
     /// Records of copies that did not reach their file.
     pub shadow_records_dropped: IntCounter,
+    /// Streams that broke and were gone on with.
+    pub resumed_streams: IntCounter,
+    /// Second requests where the first took long.
+    pub hedges: IntCounter,
     /// Answers that broke off after their first byte had reached the client.
     pub broken_answers: IntCounter,
     /// Connections closed at once because their address held too many.
@@ -130,14 +133,6 @@ impl Metrics {
         registry.register(Box::new(overhead.clone()))?;
         let in_flight = IntGauge::new("gateway_requests_in_flight", "Requests being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
-        let breaker = IntGaugeVec::new(
-            Opts::new(
-                "gateway_breaker_state",
-                "Circuit breakers that have opened: 0 closed, 1 half open (a probe is under way or next), 2 open.",
-            ),
-            &["provider", "model"],
-        )?;
-        registry.register(Box::new(breaker.clone()))?;
         Ok(Metrics {
             requests: counters(
                 "gateway_requests_total",
@@ -184,7 +179,6 @@ impl Metrics {
                 "gateway_fallbacks_total",
                 "Attempts that went on to the next candidate.",
             )?,
-            breaker,
             shadows: counters(
                 "gateway_shadow_requests_total",
                 "Copies of requests by how they ended.",
@@ -198,6 +192,14 @@ impl Metrics {
             shadow_records_dropped: counter(
                 "gateway_shadow_records_dropped_total",
                 "Records of copies that did not reach their file.",
+            )?,
+            hedges: counter(
+                "gateway_hedges_total",
+                "Second requests that were sent because the first took unusually long.",
+            )?,
+            resumed_streams: counter(
+                "gateway_resumed_streams_total",
+                "Streams that broke off and that another candidate went on with.",
             )?,
             broken_answers: counter(
                 "gateway_broken_answers_total",
@@ -225,11 +227,36 @@ impl Metrics {
         })
     }
 
-    /// The text form for a scraper (Prometheus exposition format 0.0.4).
-    pub fn text(&self) -> String {
+    /// The text form for a scraper (Prometheus exposition format 0.0.4). `breakers` are provider, model and
+    /// state of those targets that have been asked: a breaker becomes half open by time alone, so that
+    /// nobody could report it.
+    pub fn text(&self, breakers: &[(Arc<str>, Arc<str>, i64)]) -> String {
+        let mut families = self.registry.gather();
+        // The encoder refuses a family without a series.
+        if !breakers.is_empty() {
+            families.extend(self.breakers(breakers));
+        }
         TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
+            .encode_to_string(&families)
             .unwrap_or_default()
+    }
+
+    /// The states of breakers, made anew each time: what is gone from the configuration is gone here.
+    fn breakers(&self, breakers: &[(Arc<str>, Arc<str>, i64)]) -> Vec<MetricFamily> {
+        let options = Opts::new(
+            "gateway_breaker_state",
+            "Circuit breakers: 0 closed, 1 half open (a probe is under way or next), 2 open.",
+        );
+        let Ok(gauges) = IntGaugeVec::new(options, &["provider", "model"]) else {
+            return Vec::new();
+        };
+        for (provider, model, state) in breakers {
+            // Beyond the limit several models share a name: the worst of them counts.
+            let series = self.series(provider, model);
+            let gauge = gauges.with_label_values(&[provider.as_ref(), &series.model]);
+            gauge.set(gauge.get().max(*state));
+        }
+        gauges.collect()
     }
 
     /// The handles of a provider and model. A request without either counts under `none`.
@@ -250,14 +277,6 @@ impl Metrics {
             .entry(model.into())
             .or_insert_with(|| Arc::new(self.new_series(provider, model)))
             .clone()
-    }
-
-    /// The breaker of a target has opened or closed. There are as many of these as there are series at
-    /// most.
-    pub fn breaker(&self, series: &Series, state: i64) {
-        self.breaker
-            .with_label_values(&[series.provider.as_ref(), &series.model])
-            .set(state);
     }
 
     /// A copy of a request is over; `took` where its target was asked.
@@ -350,11 +369,13 @@ mod tests {
         };
         metrics.observe(&series, &seen);
         metrics.attempt(&series, Outcome::Ok);
-        let text = metrics.text();
+        assert!(metrics.text(&[]).contains("gateway_requests_in_flight 0"));
+        let text = metrics.text(&[("openai".into(), "gpt-4o".into(), 2)]);
         for line in [
             "gateway_requests_total{model=\"gpt-4o\",provider=\"openai\",status=\"200\"} 1",
             "gateway_tokens_total{direction=\"output\",model=\"gpt-4o\",provider=\"openai\"} 5",
             "gateway_upstream_attempts_total{outcome=\"ok\",provider=\"openai\"} 1",
+            "gateway_breaker_state{model=\"gpt-4o\",provider=\"openai\"} 2",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
@@ -368,5 +389,10 @@ mod tests {
         }
         let count: usize = metrics.series.read().values().map(HashMap::len).sum();
         assert_eq!(count, MAX_SERIES + 1);
+        let more = ["x", "y", "z"].map(|model| ("p".into(), model.into(), i64::from(model == "y")));
+        let text = metrics.text(&more);
+        assert_eq!(text.matches("gateway_breaker_state{").count(), 1);
+        let line = "gateway_breaker_state{model=\"other\",provider=\"p\"} 1";
+        assert!(text.contains(line));
     }
 }

@@ -86,6 +86,14 @@ impl Credential {
         }
     }
 
+    /// How many keys there are.
+    pub fn key_count(&self) -> usize {
+        match self {
+            Credential::Keys(keys) => keys.values.len(),
+            Credential::Aws(_) | Credential::Google(_) => 0,
+        }
+    }
+
     /// Whether a key besides that one can be used.
     pub fn has_other(&self, but: usize, now: Instant) -> bool {
         match self {

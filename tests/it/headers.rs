@@ -245,3 +245,44 @@ async fn a_kept_connection_that_the_provider_closed_costs_no_request() {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_names_its_route_and_the_pool_that_served_it() {
+    let failing = ScriptedUpstream::start([Script::json(503, openai::error("busy"))]).await;
+    let answer = Script::json(200, openai::completion("hi"));
+    let answer = answer.with_header("x-gateway-route", "somebody-else's");
+    let good = ScriptedUpstream::start([answer]).await;
+    let yaml = Yaml::new()
+        .provider("bad", &failing.base_url())
+        .provider("good", &good.base_url())
+        .and("pools: {first: [{provider: bad}], second: {strategy: priority, targets: [{provider: good}]}}")
+        .and("routes:")
+        .and("  - {name: \"to good\", model: plain, pool: second}")
+        .and("  - {name: trial, model: split, split: [{name: arm, pool: second}]}")
+        .and("  - {name: next-pool, model: pooled, pool: first, fallbacks: [second]}")
+        .and("  - {name: next-model, model: listed, pool: first, fallbacks: [good/m]}")
+        .and("  - {name: lost, model: lost, pool: first}");
+    let gateway = TestGateway::with(&yaml).await;
+    let priority = Some(("second", "priority"));
+    for (model, status, route, variant, pool) in [
+        ("plain", 200, Some("to good"), None, priority),
+        ("split", 200, Some("trial"), Some("arm"), priority),
+        ("second", 200, None, None, priority),
+        ("pooled", 200, Some("next-pool"), None, priority),
+        ("listed", 200, Some("next-model"), None, None),
+        ("lost", 502, Some("lost"), None, Some(("first", "weighted"))),
+        ("good/m", 200, None, None, None),
+        ("nobody/m", 404, None, None, None),
+    ] {
+        let answer = gateway.call(Request::chat(openai::chat(model))).await;
+        assert_eq!(answer.status, status, "{model}: {answer:?}");
+        for (name, value) in [
+            ("x-gateway-route", route),
+            ("x-gateway-variant", variant),
+            ("x-gateway-pool", pool.map(|(name, _)| name)),
+            ("x-gateway-strategy", pool.map(|(_, strategy)| strategy)),
+        ] {
+            assert_eq!(answer.header(name), value, "{model}: {answer:?}");
+        }
+    }
+}

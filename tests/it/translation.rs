@@ -307,6 +307,81 @@ async fn a_providers_error_event_becomes_the_callers() {
     assert_eq!(last["error"]["source"], "one");
 }
 
+/// A stream that comes in one piece with its head.
+fn at_once(frames: &[bytes::Bytes]) -> Script {
+    Script::Answer {
+        status: 200,
+        headers: vec![("content-type".into(), "text/event-stream".into())],
+        body: frames.concat().into(),
+    }
+}
+
+fn overloaded() -> bytes::Bytes {
+    anthropic::event(
+        &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    )
+}
+
+#[tokio::test]
+async fn what_came_in_one_piece_with_an_error_is_said_before_it() {
+    let frames = [
+        anthropic::start(),
+        vec![anthropic::delta("hi"), overloaded()],
+    ]
+    .concat();
+    let upstream = ScriptedUpstream::start([at_once(&frames), at_once(&frames)]).await;
+    let gateway = gateway(&upstream, TO_ANTHROPIC).await;
+    let answers = [
+        gateway.call(Request::chat(openai::streamed("m"))).await,
+        // A child answers this one.
+        gateway
+            .http2()
+            .await
+            .call(&Request::chat(openai::streamed("m")))
+            .await
+            .unwrap(),
+    ];
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+        assert_eq!(answer.header("x-provider"), Some("one"));
+        let events = sse::events(&answer.body);
+        let said = events.iter().filter(|event| event.data.contains("hi"));
+        assert_eq!(said.count(), 1, "{answer:?}");
+        let last = events.last().unwrap().json();
+        assert_eq!(last["error"]["message"], "Overloaded", "{last}");
+        let log = gateway.request_log(&answer).await;
+        assert_eq!(log["status"], 200, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_before_anything_was_said_is_the_next_candidates_chance_or_a_whole_error() {
+    let silent = [anthropic::start(), vec![overloaded()]].concat();
+    let first = ScriptedUpstream::start([at_once(&silent)]).await;
+    let whole = [
+        anthropic::start(),
+        vec![anthropic::delta("hi")],
+        anthropic::end(),
+    ]
+    .concat();
+    let second = ScriptedUpstream::start([at_once(&whole)]).await;
+    let yaml = Yaml::new()
+        .provider_with("one", &first.base_url(), TO_ANTHROPIC)
+        .provider_with("two", &second.base_url(), TO_ANTHROPIC)
+        .pooled();
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    assert_eq!(answer.header("x-provider"), Some("two"), "{answer:?}");
+    assert!(answer.text().ends_with("[DONE]\n\n"), "{answer:?}");
+
+    let upstream = ScriptedUpstream::start([at_once(&silent)]).await;
+    let gateway = self::gateway(&upstream, TO_ANTHROPIC).await;
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert_eq!(answer.openai_error()["message"], "Overloaded");
+}
+
 #[tokio::test]
 async fn a_stream_that_breaks_ends_with_the_callers_error_event() {
     let frames = [anthropic::start(), vec![anthropic::delta("hi")]].concat();
@@ -499,4 +574,108 @@ async fn mistrals_calls_get_what_sdks_need_of_them() {
         (&json!(0), &json!("function")),
         "{answer:?}"
     );
+}
+
+/// What Mistral says when it thinks.
+fn thinking(text: &str) -> Value {
+    json!([{"type": "thinking", "thinking": [{"type": "text", "text": text}]}])
+}
+
+#[tokio::test]
+async fn mistrals_thoughts_reach_a_chat_caller_as_those_of_others_do() {
+    let mut content = thinking("hm");
+    content[0]["closed"] = json!(true);
+    content.as_array_mut().unwrap().extend([
+        json!({"type": "text", "text": "4"}),
+        json!({"type": "reference", "reference_ids": [1]}),
+    ]);
+    let whole = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}]});
+    let chunk = |content: Value, finish: Value| {
+        let chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]});
+        format!("data: {chunk}\n\n")
+    };
+    let frames = [
+        chunk(thinking("h"), Value::Null),
+        chunk(thinking("m"), Value::Null),
+        chunk(json!("4"), json!("stop")),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let upstream = ScriptedUpstream::start([
+        Script::json(200, whole.to_string()),
+        // A request that has to be written anew is answered the same way.
+        Script::json(200, whole.to_string()),
+        Script::frames(frames, Duration::ZERO),
+    ])
+    .await;
+    let gateway = gateway(&upstream, ", kind: mistral").await;
+    for more in [json!({}), json!({"seed": 1})] {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "2+2"}]});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let answer = gateway.call(Request::chat(body.to_string())).await;
+        let message = &answer.json()["choices"][0]["message"];
+        assert_eq!(message["content"], "4", "{answer:?}");
+        assert_eq!(message["reasoning_content"], "hm", "{answer:?}");
+    }
+    let answer = gateway.call(Request::chat(openai::streamed("m"))).await;
+    let events = sse::events(&answer.body);
+    let chunks = events.iter().filter(|event| event.data.starts_with('{'));
+    let deltas: Vec<Value> = chunks
+        .map(|event| event.json()["choices"][0]["delta"].clone())
+        .collect();
+    let all = |name: &str| {
+        let texts = deltas.iter().filter_map(|delta| delta.get(name));
+        texts.map(|text| text.as_str().unwrap()).collect::<String>()
+    };
+    assert_eq!(
+        (all("reasoning_content"), all("content")),
+        ("hm".into(), "4".into()),
+        "{deltas:?}"
+    );
+}
+
+#[tokio::test]
+async fn thoughts_go_back_to_a_strict_provider_as_it_takes_them_or_not_at_all() {
+    let script = || Script::json(200, openai::completion("hi"));
+    let upstream = ScriptedUpstream::start([script(), script(), script(), script()]).await;
+    let yaml = Yaml::new()
+        .provider_with("mistral", &upstream.base_url(), ", kind: mistral")
+        .provider_with("groq", &upstream.base_url(), ", kind: groq");
+    let gateway = TestGateway::with(&yaml).await;
+    let thought = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "4"}]);
+    for (model, expected, dropped) in [
+        (
+            "mistral/mistral-small-latest",
+            json!({"role": "assistant", "content": thought}),
+            None,
+        ),
+        (
+            "mistral/codestral-latest",
+            json!({"role": "assistant", "content": "4"}),
+            Some("thinking"),
+        ),
+        (
+            "groq/openai/gpt-oss-20b",
+            json!({"role": "assistant", "content": "4", "reasoning": "hm"}),
+            None,
+        ),
+        (
+            "groq/llama-3.1-8b-instant",
+            json!({"role": "assistant", "content": "4"}),
+            Some("thinking"),
+        ),
+    ] {
+        let body = json!({"model": model, "messages": [
+            {"role": "user", "content": "2+2"},
+            {"role": "assistant", "content": "4", "reasoning_content": "hm", "refusal": null},
+            {"role": "user", "content": "and?"}]});
+        let answer = gateway.call(Request::chat(body.to_string())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(sent(&upstream)["messages"][1], expected, "{model}");
+        assert_eq!(answer.header("x-gateway-dropped"), dropped, "{model}");
+    }
 }

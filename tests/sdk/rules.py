@@ -10,6 +10,11 @@ from urllib.parse import quote
 
 WORD = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 
+
+def names(text: str) -> set:
+    return set(text.split())
+
+
 CHAT_FIELDS = set(
     """model messages stream stream_options temperature top_p n stop max_tokens max_completion_tokens
     presence_penalty frequency_penalty logit_bias logprobs top_logprobs user seed tools tool_choice
@@ -55,6 +60,15 @@ FIELDS = {
         outputConfig""".split()
     ),
 }
+# The members of messages, of those who refuse others, `null` included.
+MISTRALS = {
+    "system": names("role content"),
+    "user": names("role content"),
+    "assistant": names("role content tool_calls prefix"),
+    "tool": names("role content tool_call_id name"),
+}
+GROQS = dict.fromkeys(MISTRALS, names("role content name tool_calls tool_call_id function_call reasoning"))
+MEMBERS = {"mistral": MISTRALS, "groq": GROQS}
 
 
 class Refused(Exception):
@@ -161,6 +175,9 @@ def chat(backend: str, operation: str, body: dict) -> None:
     for number, message in enumerate(messages):
         where, role = f"messages[{number}]", message.get("role")
         need(role in roles, f"{where}.role: {role!r}")
+        if backend in MEMBERS:
+            strange = sorted(set(message) - MEMBERS[backend][role])
+            need(not strange, f"{where}: property {strange} is unsupported")
         content = message.get("content")
         need(content is not None or message.get("tool_calls") or role == "assistant" and message.get("refusal"),
              f"{where}.content: expected a string, got null")  # fmt: skip
@@ -169,8 +186,6 @@ def chat(backend: str, operation: str, body: dict) -> None:
             open_calls.remove(message["tool_call_id"])
             continue
         need(not open_calls, f"{where}: calls without results: {open_calls}")
-        if backend == "groq":
-            need("reasoning_content" not in message, f"{where}: property 'reasoning_content' is unsupported")
         for call in message.get("tool_calls") or []:
             # Mistral's own calls have no type, and come back so.
             kind = call.get("type", "function" if backend == "mistral" else None)

@@ -98,6 +98,8 @@ def gateway(upstream_url: str, rate_limit_status: int):
         "listen": {"address": "127.0.0.1", "port": 0, "admin_port": 0},
         "data_dir": str(folder / "data"),
         "errors": {"provider_rate_limit_status": rate_limit_status},
+        # Each failure is told as it comes: nothing is asked twice, and nobody left alone.
+        "routing": {"retries": {"max": 0}, "breaker": {"enabled": False}},
         "providers": {
             name: {
                 "kind": backend.kind or name,

@@ -184,6 +184,19 @@ fn the_environment_of_seed_002_starts_as_it_stands() {
 }
 
 #[test]
+fn litellms_names_are_understood_where_they_mean_the_same() {
+    let file = file(
+        "routing: {strategy: simple-shuffle, retries: {num_retries: 7}, \
+         breaker: {allowed_fails: 8, cooldown_time: 9}}",
+    );
+    let loaded = load(Some(file.path()), &environment(&[]), &Flags::default()).unwrap();
+    let routing = loaded.config.routing;
+    assert_eq!(routing.retries.max, 7);
+    assert_eq!(routing.breaker.consecutive_failures, 8);
+    assert_eq!(routing.breaker.cooldown_seconds.0, 9.0);
+}
+
+#[test]
 fn base_urls_have_one_form() {
     let file = file(
         "

@@ -100,6 +100,10 @@ impl Dialect for Anthropic {
         true
     }
 
+    fn trims_prefill(&self) -> bool {
+        true
+    }
+
     fn read_count(&self, body: &[u8]) -> Option<u64> {
         let value: Value = serde_json::from_slice(body).ok()?;
         value.get("input_tokens")?.as_u64()

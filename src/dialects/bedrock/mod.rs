@@ -134,6 +134,10 @@ impl Dialect for Bedrock {
         true
     }
 
+    fn trims_prefill(&self) -> bool {
+        true
+    }
+
     fn read_count(&self, body: &[u8]) -> Option<u64> {
         let value: Value = serde_json::from_slice(body).ok()?;
         value.get("inputTokens")?.as_u64()

@@ -25,12 +25,7 @@ use super::{
     Written,
 };
 use crate::{
-    chat::{
-        request::ChatRequest,
-        response::ChatResponse,
-        target::{Quirks, Target},
-        usage::Usage,
-    },
+    chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
     error::{AnswerError, GatewayError},
 };
 
@@ -73,7 +68,7 @@ impl Dialect for Gemini {
         path::write(target, stream)
     }
 
-    fn unfit(&self, body: &[u8], _quirks: &Quirks) -> Unfit {
+    fn unfit(&self, body: &[u8], _target: &Target<'_>) -> Unfit {
         Unfit {
             needs_writing: signature::is_carried(body),
             ..Unfit::default()

@@ -28,12 +28,7 @@ use super::{
     Written,
 };
 use crate::{
-    chat::{
-        request::ChatRequest,
-        response::ChatResponse,
-        target::{Quirks, Target},
-        usage::Usage,
-    },
+    chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
     error::{AnswerError, GatewayError},
 };
 
@@ -59,8 +54,8 @@ impl Dialect for OpenAiChat {
         "/chat/completions".to_owned()
     }
 
-    fn unfit(&self, body: &[u8], quirks: &Quirks) -> Unfit {
-        request::unfit(body, quirks)
+    fn unfit(&self, body: &[u8], target: &Target<'_>) -> Unfit {
+        request::unfit(body, target)
     }
 
     fn read_request(&self, body: Value, _route: &Route<'_>) -> Result<Asked, GatewayError> {

@@ -11,7 +11,6 @@ use crate::{
     dialects::{Call, Inspection, Route, gemini, splice::unstreamed},
     error::{GatewayError, Outcome},
     proxy::{
-        endpoints::Kind,
         headers,
         written::{self, Original, UpstreamCall},
     },
@@ -121,6 +120,8 @@ impl Shadow {
             body: &body,
             request: &request,
             unsupported: self.snapshot.config.unsupported_params,
+            is_relayed: false,
+            resuming: None,
         };
         written::write(&original, target)
     }

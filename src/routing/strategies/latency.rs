@@ -1,8 +1,6 @@
 //! The power of two choices by peak-sensitive latency: of two at random, the one where the average time to
 //! the first byte times the requests under way is less.
 
-use std::sync::atomic::Ordering;
-
 use super::{Choice, Strategy, Target};
 use crate::routing::chance;
 
@@ -33,7 +31,7 @@ fn load(targets: &[Target], choice: &Choice<'_>, at: usize) -> f64 {
         return f64::MAX;
     };
     let health = target.health(choice.asked);
-    let waiting = u32::try_from(health.in_flight.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+    let waiting = u32::try_from(target.busy(choice.asked)).unwrap_or(u32::MAX);
     // Where nothing is known yet, the number of requests under way decides.
     let seconds = health.latency.seconds(choice.now).max(1e-6);
     seconds * (f64::from(waiting) + 1.0)

@@ -5,10 +5,7 @@
 //! Sources: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998); Mirrokni,
 //! Thorup and Zadimoghaddam, "Consistent hashing with bounded loads" (2018).
 
-use std::{
-    hash::{Hash, Hasher},
-    sync::atomic::Ordering,
-};
+use std::hash::{Hash, Hasher};
 
 use super::{Choice, Strategy, Target, usable};
 
@@ -34,31 +31,41 @@ impl PrefixAffinity {
 impl Strategy for PrefixAffinity {
     fn pick(&self, targets: &[Target], choice: &Choice<'_>) -> Option<usize> {
         let beginning = choice.facts.prompt().beginning;
-        let busy = |at: usize| {
-            let target = targets.get(at)?;
-            Some(
-                target
-                    .health(choice.asked)
-                    .in_flight
-                    .load(Ordering::Relaxed),
-            )
-        };
-        let score = |at: usize| mix(self.0.get(at).copied().unwrap_or_default() ^ beginning);
-        let first = usable(targets, choice).max_by_key(|at| score(*at))?;
-        if busy(first)? < ALWAYS {
-            return Some(first);
+        let mut most = None;
+        // The best of all first, and only then whether it may be asked: that costs more than its score.
+        let mut above = None;
+        for _ in 0..targets.len() {
+            let best = self.below(above, beginning)?;
+            above = Some(best);
+            let (_, at) = best;
+            if !(choice.is_usable)(at) {
+                continue;
+            }
+            let busy = targets.get(at)?.busy(choice.asked);
+            if busy < ALWAYS || busy < *most.get_or_insert_with(|| limit(targets, choice)) {
+                return Some(at);
+            }
         }
-        let loads: Vec<(usize, usize)> = usable(targets, choice)
-            .filter_map(|at| Some((at, busy(at)?)))
-            .collect();
-        let all: usize = loads.iter().map(|(_, busy)| busy).sum();
-        let most = ((all + 1) * MOST_QUARTERS).div_ceil(4 * loads.len().max(1));
-        let most = most.max(ALWAYS);
-        let free = loads.iter().filter(|(_, busy)| *busy < most);
-        free.map(|(at, _)| *at)
-            .max_by_key(|at| score(*at))
-            .or(Some(first))
+        usable(targets, choice).next()
     }
+}
+
+impl PrefixAffinity {
+    /// The target with the highest score below `above`.
+    fn below(&self, above: Option<(u64, usize)>, beginning: u64) -> Option<(u64, usize)> {
+        let scores = self.0.iter().enumerate();
+        let scores = scores.map(|(at, seed)| (mix(seed ^ beginning), at));
+        scores
+            .filter(|score| above.is_none_or(|above| *score < above))
+            .max()
+    }
+}
+
+/// How many requests a target may have under way.
+fn limit(targets: &[Target], choice: &Choice<'_>) -> usize {
+    let all: usize = targets.iter().map(|target| target.busy(choice.asked)).sum();
+    let share = ((all + 1) * MOST_QUARTERS).div_ceil(4 * targets.len().max(1));
+    share.max(ALWAYS)
 }
 
 /// The finalizer of SplitMix64.

@@ -80,7 +80,7 @@ impl World {
     fn serve(&mut self, ticks: &[u64]) -> Vec<usize> {
         let mut sent = vec![0; self.targets.len()];
         let mut under_way: Vec<(u64, usize)> = Vec::new();
-        let health = |world: &World, at: usize| world.targets[at].health("m");
+        let health = |world: &World, at: usize| world.targets[at].health("m").into_owned();
         for tick in 0..6000 {
             self.now += Duration::from_millis(10);
             for (_, at) in under_way.extract_if(.., |(until, _)| *until <= tick) {

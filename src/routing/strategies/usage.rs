@@ -1,21 +1,18 @@
 //! The one with the most room left: the share of its requests or tokens a minute that is used, whichever
 //! is more. Where there are no limits, the one that served least.
 
-use super::{Choice, Strategy, Target, usable};
+use super::{Choice, Strategy, Target, sample};
 
 pub(super) struct Usage;
 
 impl Strategy for Usage {
     fn pick(&self, targets: &[Target], choice: &Choice<'_>) -> Option<usize> {
-        let used = |at: &usize| {
-            targets
-                .get(*at)
-                .map_or((f64::MAX, 0.0), |target| used(target, choice))
-        };
-        usable(targets, choice).min_by(|a, b| {
-            let ((a, a_served), (b, b_served)) = (used(a), used(b));
-            a.total_cmp(&b).then(a_served.total_cmp(&b_served))
-        })
+        let used = |at| targets.get(at).map(|target| (used(target, choice), at));
+        let all = sample(targets, choice).filter_map(used);
+        let least = all.min_by(|((a, a_served), _), ((b, b_served), _)| {
+            a.total_cmp(b).then(a_served.total_cmp(b_served))
+        });
+        least.map(|(_, at)| at)
     }
 }
 

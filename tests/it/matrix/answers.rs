@@ -491,7 +491,7 @@ impl Turn {
             operation: Operation::Generate,
         };
         let is_same = front.name() == dialect;
-        if is_same && !back.unfit(body.as_bytes(), target.quirks).needs_writing {
+        if is_same && !back.unfit(body.as_bytes(), &target).needs_writing {
             return Ok("same".to_owned());
         }
         let written = translate::request(asked.request.clone(), front, back, &target)

@@ -57,7 +57,13 @@ impl Block {
 pub(in super::super) fn parts(content: Value, side: Side) -> Result<Vec<Part>, GatewayError> {
     match content {
         Value::String(text) => Ok(vec![Part::text(text)]),
-        Value::Array(blocks) => blocks.into_iter().map(|value| block(value, side)).collect(),
+        Value::Array(blocks) => {
+            let mut parts = Vec::with_capacity(blocks.len());
+            for value in blocks {
+                parts.push(block(value, side)?);
+            }
+            Ok(parts)
+        }
         Value::Null => Ok(Vec::new()),
         _ if side == Side::Answer => Ok(Vec::new()),
         _ => Err(wrong_type("content", "a string or a list of blocks")),
@@ -72,8 +78,10 @@ pub(in super::super) fn block(value: Value, side: Side) -> Result<Part, GatewayE
             Side::Answer => Ok(Part::native(NAME, value)),
         };
     };
+    // A block has few members: a look at each is cheaper than a hash.
+    let kind = map.iter().find(|(name, _)| *name == "type");
     let read: fn(&mut Block) -> Result<Content, GatewayError> =
-        match map.get("type").and_then(Value::as_str) {
+        match kind.and_then(|(_, kind)| kind.as_str()) {
             Some("text") => text,
             Some("image") => |block| media(block, MediaKind::Image),
             Some("document") => |block| media(block, MediaKind::Document),

@@ -4,7 +4,7 @@ mod results;
 
 use serde_json::{Map, Value, json};
 
-use super::messages::CACHE;
+use super::{messages::CACHE, strict};
 use crate::{
     chat::{
         extra::Extra,
@@ -12,12 +12,15 @@ use crate::{
         request::{Message, Role},
         target::{Quirks, ReasoningBack},
     },
-    dialects::openai_chat::{
-        NAME,
-        marks::{fill, marked, members},
-        message,
-        parts::{self, Lost, Rules},
-        thinking::DETAILS,
+    dialects::{
+        Dropped,
+        openai_chat::{
+            NAME,
+            marks::{fill, marked, members},
+            message,
+            parts::{self, Lost, Rules},
+            thinking::DETAILS,
+        },
     },
 };
 
@@ -32,7 +35,7 @@ pub(super) fn write(
     model: &str,
     quirks: &Quirks,
     is_own: bool,
-) -> (Vec<Value>, Lost) {
+) -> (Vec<Value>, Dropped) {
     if !is_own {
         merge_assistants(&mut messages);
     }
@@ -43,10 +46,12 @@ pub(super) fn write(
         model,
         quirks,
         rules: Rules::provider(quirks, is_own),
+        has_thoughts: strict::takes_thoughts(quirks, model),
         out: Vec::with_capacity(messages.len()),
         pending: Vec::new(),
         has_begun: false,
         lost: Vec::new(),
+        dropped: Dropped::default(),
     };
     messages
         .into_iter()
@@ -106,12 +111,16 @@ struct Writer<'a> {
     model: &'a str,
     quirks: &'a Quirks,
     rules: Rules<'a>,
+    /// Whether the model takes earlier thoughts.
+    has_thoughts: bool,
     out: Vec<Value>,
     /// What tools gave besides text, which their messages cannot hold: it goes to the user's next.
     pending: Vec<Part>,
     /// Whether anyone has spoken yet.
     has_begun: bool,
     lost: Lost,
+    /// Members of messages that the server refuses.
+    dropped: Dropped,
 }
 
 impl Writer<'_> {
@@ -190,7 +199,7 @@ impl Writer<'_> {
             // Instructions that say nothing.
             return;
         }
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(4);
         out.insert("role".into(), role.into());
         out.insert("content".into(), content);
         self.end(out, name, beside, &mut extra);
@@ -230,11 +239,15 @@ impl Writer<'_> {
             out.insert("cache_control".into(), cache);
         }
         fill(&mut out, members(extra));
+        for name in strict::leave_out(&mut out, self.quirks, self.has_thoughts) {
+            self.dropped.add(&name);
+        }
         self.out.push(Value::Object(out));
     }
 
     fn assistant(&mut self, mut message: Message, beside: Option<Value>) {
         self.flush();
+        let had_thoughts = !self.has_thoughts && self.leave_thoughts(&mut message.parts);
         let (mut out, lost) = message::write(message.parts, &self.rules);
         self.lost.extend(lost);
         if self.quirks.reasoning_back == ReasoningBack::Details {
@@ -244,7 +257,8 @@ impl Writer<'_> {
         let is_empty = out.get("content").is_some_and(Value::is_null);
         let says = ["tool_calls", "function_call", "refusal", "audio"];
         let is_silent = is_empty && !says.iter().any(|name| out.contains_key(*name));
-        if is_silent && !self.rules.is_own && out.len() == SILENT_MEMBERS {
+        let is_left = !self.rules.is_own || had_thoughts;
+        if is_silent && is_left && out.len() == SILENT_MEMBERS {
             // Nothing of it could be said, and an empty message is refused by many.
             return;
         }
@@ -255,7 +269,18 @@ impl Writer<'_> {
         self.end(out, message.name, beside, &mut Extra::default());
     }
 
-    fn finish(mut self) -> (Vec<Value>, Lost) {
+    /// Takes out thoughts, where the model takes none back. Gives back whether there were any.
+    fn leave_thoughts(&mut self, parts: &mut Vec<Part>) -> bool {
+        let before = parts.len();
+        parts.retain(|part| !matches!(part.content, Content::Thinking(_)));
+        let had_some = parts.len() < before;
+        if had_some {
+            self.lost.push("thinking");
+        }
+        had_some
+    }
+
+    fn finish(mut self) -> (Vec<Value>, Dropped) {
         self.flush();
         if self.quirks.prefix
             && let Some(Value::Object(last)) = self.out.last_mut()
@@ -264,7 +289,8 @@ impl Writer<'_> {
         {
             last.insert("prefix".into(), true.into());
         }
-        (self.out, self.lost)
+        self.lost.iter().for_each(|name| self.dropped.add(name));
+        (self.out, self.dropped)
     }
 }
 

@@ -4,20 +4,23 @@
 use crate::{
     chat::{
         extra::Opaque,
-        target::{JsonSchema, Quirks},
+        target::{JsonSchema, Target},
     },
     dialects::{
         Dropped, Unfit,
+        openai_chat::request::strict,
         scan::{Members, scan},
         splice::removals,
     },
 };
 
 /// See [`crate::dialects::Dialect::unfit`].
-pub(in crate::dialects::openai_chat) fn unfit(body: &[u8], quirks: &Quirks) -> Unfit {
+pub(in crate::dialects::openai_chat) fn unfit(body: &[u8], target: &Target<'_>) -> Unfit {
+    let quirks = target.quirks;
     let is_particular = !quirks.stream_options
         || !quirks.unsupported.is_empty()
         || !quirks.renames.is_empty()
+        || !quirks.message_members.is_empty()
         || quirks.json_schema == JsonSchema::ForcedTool;
     let has_others_thoughts = Opaque::is_carried(body);
     let Some(members) = is_particular.then(|| scan(body).ok()).flatten() else {
@@ -39,11 +42,12 @@ pub(in crate::dialects::openai_chat) fn unfit(body: &[u8], quirks: &Quirks) -> U
     Unfit {
         cuts: removals(&members, is_refused),
         dropped,
-        needs_writing: has_others_thoughts || needs_writing(&members, quirks),
+        needs_writing: has_others_thoughts || needs_writing(&members, target),
     }
 }
 
-fn needs_writing(members: &Members<'_>, quirks: &Quirks) -> bool {
+fn needs_writing(members: &Members<'_>, target: &Target<'_>) -> bool {
+    let quirks = target.quirks;
     let has_schema = || {
         let format = members.value("response_format").unwrap_or_default();
         memchr::memmem::find(format, b"\"json_schema\"").is_some()
@@ -53,13 +57,26 @@ fn needs_writing(members: &Members<'_>, quirks: &Quirks) -> bool {
         .keys()
         .any(|name| members.get(name).is_some())
         || (quirks.json_schema == JsonSchema::ForcedTool && has_schema())
+        || strict::has_refused(members.value("messages").unwrap_or_default(), target)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialects::splice::splice;
+    use crate::{
+        chat::target::{Operation, Quirks},
+        dialects::splice::splice,
+    };
     use bytes::Bytes;
+
+    fn unfit(body: &[u8], quirks: &Quirks) -> Unfit {
+        let target = Target {
+            model: "m",
+            quirks,
+            operation: Operation::Generate,
+        };
+        super::unfit(body, &target)
+    }
 
     fn mistral() -> Quirks {
         Quirks {

@@ -9,6 +9,7 @@
 //!   conversation  the conversation
 //! tools, format, reasoning   both ways
 //! fit           what a compatible server would refuse of a request that is passed on
+//! strict        what it would refuse of a message
 //! ```
 
 mod conversation;
@@ -18,6 +19,7 @@ mod inspect;
 mod messages;
 mod read;
 mod reasoning;
+mod strict;
 mod tools;
 mod write;
 

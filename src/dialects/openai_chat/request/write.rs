@@ -66,7 +66,7 @@ pub(in crate::dialects::openai_chat) fn write(
     }
     let messages = std::mem::take(&mut request.messages);
     let (messages, lost) = conversation::write(messages, target.model, quirks, writer.is_own);
-    writer.lose(lost);
+    writer.dropped = lost;
     writer.out.insert("messages".into(), messages.into());
     writer.tools(&mut request);
     writer.members(request);

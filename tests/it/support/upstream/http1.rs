@@ -198,10 +198,16 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Resu
     writer.flush().await
 }
 
+/// How long the way to an upstream is.
+const UPGRADE_TAKES: Duration = Duration::from_millis(50);
+
 /// Accepts a WebSocket with the key of RFC 6455's example and sends every byte back.
 async fn echo(wire: &mut Wire, buffer: &mut BytesMut, shared: &Shared, number: usize) {
     let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
                 sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    // As a network would: an answer that overtakes the end of its request within Pingora ends the session
+    // (`proxy_handle_upstream` takes that end for the upgraded connection's).
+    tokio::time::sleep(UPGRADE_TAKES).await;
     if write(wire, head.as_bytes()).await.is_err() {
         return;
     }

@@ -83,7 +83,7 @@ impl Writer<'_> {
         is_legacy: bool,
         media: &mut Vec<Part>,
     ) -> Map<String, Value> {
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(4);
         let role = if is_legacy { FUNCTION } else { "tool" };
         out.insert("role".into(), role.into());
         if let Some(id) = result.call_id.filter(|_| !is_legacy) {

@@ -35,8 +35,9 @@ fn says(role: Role, text: &str) -> Message {
     Message::new(role, vec![Part::text(text)])
 }
 
-fn written(messages: Vec<Message>, quirks: &Quirks) -> (Value, Lost) {
+fn written(messages: Vec<Message>, quirks: &Quirks) -> (Value, Vec<String>) {
     let (list, lost) = write(messages, "m", quirks, false);
+    let lost = lost.names().to_vec();
     (list.into(), lost)
 }
 
@@ -198,7 +199,7 @@ fn thoughts_that_cannot_go_back_are_reported_and_leave_no_empty_message() {
     let (list, lost) = written(messages, &Quirks::default());
     assert_eq!(
         (list.as_array().unwrap().len(), lost),
-        (1, vec!["thinking"])
+        (1, vec!["thinking".to_owned()])
     );
 }
 
@@ -248,4 +249,55 @@ fn other_dialects_instructions_are_one_message_for_plain_servers() {
     assert_eq!(list.as_array().map(Vec::len), Some(4));
     let (own, _) = write(messages(), "m", &Quirks::default(), true);
     assert_eq!(own.len(), 4);
+}
+
+#[test]
+fn a_strict_server_gets_thoughts_under_its_own_name_and_no_member_that_it_refuses() {
+    let quirks = |back, members: &[&str]| Quirks {
+        reasoning_back: back,
+        reasoning_models: vec!["thinker-*".into()],
+        message_members: members.iter().map(|name| (*name).to_owned()).collect(),
+        ..Quirks::default()
+    };
+    let groq = quirks(
+        ReasoningBack::Reasoning,
+        &["role", "content", "tool_calls", "reasoning"],
+    );
+    let mistral = quirks(ReasoningBack::Parts, &["role", "content", "tool_calls"]);
+    let said = json!({"role": "assistant", "content": "a", "reasoning_content": "hm", "refusal": null,
+        "annotations": [], "mood": "good"});
+    let silent = json!({"role": "assistant", "content": null, "reasoning_content": "hm"});
+    let blank = json!({"role": "assistant", "content": "a", "reasoning": ""});
+    let again = |model, quirks: &Quirks| {
+        let messages =
+            super::super::messages::read(vec![said.clone(), silent.clone(), blank.clone()]);
+        let (list, lost) = write(messages.unwrap(), model, quirks, true);
+        (Value::from(list), lost.names().to_vec())
+    };
+    let (list, lost) = again("thinker-1", &groq);
+    let expected = json!([
+        {"role": "assistant", "content": "a", "reasoning": "hm"},
+        {"role": "assistant", "content": "", "reasoning": "hm"},
+        {"role": "assistant", "content": "a", "reasoning": ""},
+    ]);
+    assert_eq!((list, lost), (expected, vec!["mood".to_owned()]));
+    let (list, _) = again("thinker-1", &mistral);
+    let thinking = json!({"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]});
+    let expected = json!([
+        {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": [thinking]},
+        {"role": "assistant", "content": "a"},
+    ]);
+    assert_eq!(list, expected);
+    for quirks in [groq, mistral] {
+        let (list, lost) = again("other", &quirks);
+        let expected = json!([
+            {"role": "assistant", "content": "a"},
+            {"role": "assistant", "content": "a"},
+        ]);
+        assert_eq!(
+            (list, lost),
+            (expected, vec!["mood".into(), "thinking".to_owned()])
+        );
+    }
 }

@@ -1,0 +1,159 @@
+//! `POST /admin/route/test`: where a request would go, and why, without sending it. `gateway route test`
+//! asks the same of a configuration that nobody serves.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::access::refuse;
+use crate::{
+    auth,
+    dialects::{Dialect, openai_chat::OpenAiChat},
+    error::GatewayError,
+    gateway::{Gateway, Snapshot},
+    identity::Identity,
+    routing::{
+        explain::{Decision, Shape},
+        facts::Facts,
+        policy::Asking,
+    },
+};
+
+const TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
+const PROVIDER: &str = "x-gateway-provider";
+
+/// The request that is asked about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Question {
+    /// The model; else the body's.
+    pub model: Option<String>,
+    /// The name of the gateway key.
+    pub key: Option<String>,
+    /// The team; else the key's.
+    pub team: Option<String>,
+    /// Tags, besides those of headers and body.
+    pub tags: Vec<String>,
+    /// Headers.
+    pub headers: IndexMap<String, String>,
+    /// Whether the answer is to be streamed; else as the body says.
+    pub stream: bool,
+    /// The body, as a client would send it.
+    pub body: Option<String>,
+}
+
+/// Answers who would be asked.
+pub(super) async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    Json(question): Json<Question>,
+) -> Response {
+    match decide(&gateway.snapshot(), &question) {
+        Ok(decision) => Json(decision).into_response(),
+        Err(error) => refuse(error.status(), &error.to_string()),
+    }
+}
+
+/// Decides about a request by the rules of `snapshot`, as for a client.
+///
+/// # Errors
+/// `InvalidBody` where a header or the body cannot be one. What a client would be told else is in the
+/// decision.
+pub fn decide(snapshot: &Snapshot, question: &Question) -> Result<Decision, GatewayError> {
+    let headers = headers(question)?;
+    let body = question.body.as_deref().unwrap_or("{}").as_bytes();
+    let body_says = OpenAiChat.inspect(body)?;
+    let (identity, note) = identity(snapshot, question);
+    let facts = Facts {
+        key: identity.key.as_deref(),
+        team: identity.team.as_deref(),
+        headers: Some(&headers),
+        stream: question.stream || body_says.stream,
+        body,
+        prompt: &OnceLock::new(),
+    };
+    let model = question.model.as_deref().or(body_says.model.as_deref());
+    let provider = body_says.provider.as_deref().or(facts.header(PROVIDER));
+    let asking = Asking {
+        router: &snapshot.router,
+        rules: &snapshot.config.routing,
+        facts: &facts,
+        now: Instant::now(),
+        deadline: None,
+    };
+    let asked = snapshot.router.asked(model, provider);
+    let mut decision = match asked.map(|asked| auth::permit(&identity, asked)) {
+        Some(Err(error)) => Decision {
+            asked: asked.map(str::to_owned),
+            request: Shape::of(&facts),
+            error: Some((&error).into()),
+            ..Decision::default()
+        },
+        _ => asking.explain(model, provider),
+    };
+    decision.notes.extend(note);
+    Ok(decision)
+}
+
+fn headers(question: &Question) -> Result<HeaderMap, GatewayError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &question.headers {
+        let parsed = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::try_from(value.as_str()),
+        );
+        let (Ok(name), Ok(value)) = parsed else {
+            let message = format!("`{name}: {value}` is no header.");
+            return Err(GatewayError::invalid(message, None));
+        };
+        headers.insert(name, value);
+    }
+    if !question.tags.is_empty() {
+        let sent = headers.get(&TAGS).and_then(|value| value.to_str().ok());
+        let tags = question.tags.iter().map(String::as_str).chain(sent);
+        let tags = tags.collect::<Vec<_>>().join(",");
+        let value = HeaderValue::try_from(tags.as_str());
+        let message = format!("The tags `{tags}` fit no header.");
+        headers.insert(
+            TAGS,
+            value.map_err(|_| GatewayError::invalid(message, None))?,
+        );
+    }
+    Ok(headers)
+}
+
+/// Whoever has the key of that name; where nobody has, somebody whose key may do everything.
+fn identity(snapshot: &Snapshot, question: &Question) -> (Identity, Option<String>) {
+    let keys = &snapshot.config.auth.keys;
+    let known = question
+        .key
+        .as_ref()
+        .and_then(|name| keys.iter().find(|key| key.name == *name));
+    let team = question.team.as_ref();
+    let team = team.or_else(|| known?.team.as_ref());
+    let identity = Identity {
+        key: question.key.as_deref().map(Into::into),
+        team: team.map(|team| team.as_str().into()),
+        models: known
+            .map(|key| key.models.clone())
+            .unwrap_or_default()
+            .into(),
+        ..Identity::default()
+    };
+    let note = match (&question.key, known) {
+        (Some(name), None) => Some(format!(
+            "the configuration has no key `{name}`; one without limits is assumed"
+        )),
+        _ => None,
+    };
+    (identity, note)
+}
