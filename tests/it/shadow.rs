@@ -192,10 +192,9 @@ async fn a_copy_goes_over_the_targets_own_version_of_http() {
     let two = ScriptedUpstream::start_h2c([good("shadow")]).await;
     let scene = scene_with(100, two, ", http_version: http2").await;
     let body = openai::chat_of_size("m", 300 << 10);
-    for _ in 0..3 {
+    for count in 1..=3 {
         scene.chat(Request::chat(body.clone())).await;
-    }
-    for record in scene.kept(3).await {
+        let record = scene.kept(count).await.remove(count - 1);
         assert_eq!(record["text"], "shadow", "{record}");
     }
     let copy = scene.two.last();

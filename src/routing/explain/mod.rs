@@ -5,6 +5,8 @@ mod candidates;
 mod decision;
 mod words;
 
+use std::sync::Arc;
+
 use super::{
     Plan, Stage,
     facts::Facts,
@@ -94,7 +96,7 @@ impl Asking<'_> {
         decision.route = reason.route.as_ref().map(ToString::to_string);
         decision.variant = reason.variant.as_ref().map(ToString::to_string);
         decision.variants = route.map(variants).unwrap_or_default();
-        decision.shadow = route.and_then(shadow);
+        decision.shadow = plan.shadow.as_ref().map(shadow);
         decision.max_cost_usd = plan.max_cost;
         let fallback_on = plan.fallback_on.as_deref();
         decision.fallback_on = fallback_on.unwrap_or(&self.router.fallback_on).to_vec();
@@ -167,10 +169,9 @@ fn variants(route: &Route) -> Vec<Variant> {
     route.arms.iter().filter_map(variant).collect()
 }
 
-fn shadow(route: &Route) -> Option<Shadow> {
-    let (to, per_myriad) = route.shadow.as_ref()?;
-    Some(Shadow {
+fn shadow((to, per_myriad): &(Arc<str>, u32)) -> Shadow {
+    Shadow {
         to: to.to_string(),
         percent: f64::from(*per_myriad) / 100.0,
-    })
+    }
 }
