@@ -38,6 +38,8 @@ pub(super) async fn race(
             () = hear(other) => {}
             left = session.downstream_session.read_body_or_idle(true) => {
                 if left.is_err() {
+                    // The first one's line is the request's.
+                    runners.iter().skip(1).for_each(|twin| twin.child.relay.lose());
                     return Err(GatewayError::ClientGone);
                 }
             }

@@ -105,4 +105,7 @@ async fn a_client_that_leaves_takes_both_along() {
         state.exchanges[0].left.is_some()
     })
     .await;
+    eventually("its line", async || !gateway.request_logs().is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(gateway.request_logs().len(), 1, "one request, one line");
 }
