@@ -391,7 +391,7 @@ mod tests {
             (name, value.to_str().unwrap()),
             (&header::AUTHORIZATION, "Bearer sk-x")
         );
-        assert!(snapshot.router.fallback("gpt-4o").is_some());
+        assert!(snapshot.router.fallback("gpt-4o", None).is_some());
         assert_eq!(snapshot.router.unconfigured["groq"], "GROQ_API_KEY");
     }
 }

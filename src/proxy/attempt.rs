@@ -425,7 +425,8 @@ fn fail_unless(
         return false;
     }
     let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
-    let has_other_key = is_key_at_fault && key.is_some_and(|key| next::change_key(context, key));
+    let has_other_key = is_key_at_fault
+        && key.is_some_and(|key| next::change_key(context, key, failure.retry_after));
     let another = has_other_key || next::follow(context, failure);
     match std::mem::take(&mut context.answer) {
         Answer::Streamed(streamed) if streamed.is_continued => context.resuming = Some(streamed),

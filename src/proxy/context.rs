@@ -64,6 +64,8 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// When the next attempt may begin.
     pub backoff: Option<Instant>,
+    /// Keys of the current candidate's provider that were of no use.
+    pub keys_refused: usize,
     /// Those who serve it one after the other, where several may have to.
     pub relay: Option<Arc<Relay>>,
     /// A stream that broke and is to be gone on with.
@@ -171,6 +173,7 @@ impl Context {
             prompt: OnceLock::new(),
             deadline: None,
             backoff: None,
+            keys_refused: 0,
             relay: None,
             resuming: None,
             leaving: Leaving::Nothing,

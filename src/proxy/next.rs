@@ -88,6 +88,7 @@ pub fn nobody(context: &mut Context) -> GatewayError {
 /// Whether another candidate is asked, and when; the plan stands at it then.
 pub fn follow(context: &mut Context, failure: Failure) -> bool {
     let failed = context.plan.current().cloned();
+    context.keys_refused = 0;
     match ask(context, |asking, plan| asking.next(plan, failure)) {
         Next::Now => {
             context.gateway().metrics.fallbacks.inc();
@@ -103,13 +104,15 @@ pub fn follow(context: &mut Context, failure: Failure) -> bool {
     }
 }
 
-/// The key that the attempt used is of no use: another one of the same provider is tried at once.
-pub fn change_key(context: &mut Context, key: usize) -> bool {
+/// The key that the attempt used is of no use: another one of the same provider is tried at once, each of
+/// them once. `retry_after` is what the provider says of its return.
+pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duration>) -> bool {
     let Some(candidate) = context.plan.current().cloned() else {
         return false;
     };
     let now = Instant::now();
-    let bench = context.snapshot.config.routing.key_bench_seconds.duration();
+    let usual = context.snapshot.config.routing.key_bench_seconds;
+    let bench = retry_after.unwrap_or_else(|| usual.duration());
     let credential = &candidate.provider.credential;
     if let Some(health) = credential.key_health(key) {
         health.bench(bench, now);
@@ -120,8 +123,10 @@ pub fn change_key(context: &mut Context, key: usize) -> bool {
             bench.as_secs()
         );
     }
-    let is_changed =
-        credential.has_other(key, now) && ask(context, |asking, plan| asking.again(plan));
+    context.keys_refused += 1;
+    let is_changed = context.keys_refused < credential.key_count()
+        && credential.has_other(key, now)
+        && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();
     }

@@ -27,7 +27,7 @@ use crate::{
     gateway::{Gateway, RequestId, Snapshot},
     health::{Target as TargetHealth, breaker::State},
     identity::Identity,
-    routing::{Candidate, ModelSource, Plan, Stage, chance, facts::Facts},
+    routing::{Candidate, ModelSource, Plan, chance, facts::Facts},
     upstream::provider::Provider,
 };
 
@@ -98,13 +98,8 @@ impl Shadow {
     /// out about that, and its failure counts nowhere.
     fn target(&self) -> Option<Candidate> {
         let router = &self.snapshot.router;
-        let stage = match router.fallback(&self.to)? {
-            Stage::Pool(pool, name) => {
-                let asked = self.request.model.as_deref();
-                Stage::Pool(pool, asked.map_or(name, Into::into))
-            }
-            list @ Stage::List(_) => list,
-        };
+        let asked = self.request.model.as_deref().map(Into::into);
+        let stage = router.fallback(&self.to, asked.as_ref())?;
         let prompt = OnceLock::new();
         let facts = Facts {
             key: self.identity.key.as_deref(),

@@ -102,7 +102,9 @@ impl Router {
         facts: &Facts<'_>,
     ) -> Result<Plan, GatewayError> {
         if let Some(provider) = provider {
-            return self.at_provider(provider, model);
+            let mut plan = self.at_provider(provider, model)?;
+            plan.max_cost = self.max_cost;
+            return Ok(plan);
         }
         let source = match model {
             Some(_) => ModelSource::Custom,
@@ -110,7 +112,10 @@ impl Router {
         };
         let asked = self.asked(model, None);
         if let (None, Some(shared)) = (asked, &self.shared_default) {
-            return Ok(Plan::new(Stage::Pool(shared.clone(), "".into()), source));
+            let mut plan = Plan::new(Stage::Pool(shared.clone(), "".into()), source);
+            plan.max_cost = self.max_cost;
+            plan.fallbacks.names.clone_from(&self.default_fallbacks);
+            return Ok(plan);
         }
         let asked = asked.ok_or(GatewayError::NoModel)?;
         let name = self.alias(asked);
@@ -162,9 +167,16 @@ impl Router {
         iter::successors(Some(name), next).take(self.aliases.len() + 1)
     }
 
-    /// Those who serve a fallback's name; nobody where it leads nowhere.
-    pub fn fallback(&self, name: &str) -> Option<Stage> {
-        let stage = self.stage(self.alias(name)).ok()?;
+    /// Those who serve a fallback's name; nobody where it leads nowhere. Targets of a pool that have no
+    /// model of their own are asked for `asked`: the name is the pool's.
+    pub fn fallback(&self, name: &str, asked: Option<&Arc<str>>) -> Option<Stage> {
+        let name = self.alias(name);
+        let stage = match (self.stage(name).ok()?, asked) {
+            (Stage::Pool(pool, _), Some(asked)) if self.pools.contains_key(name) => {
+                Stage::Pool(pool, asked.clone())
+            }
+            (stage, _) => stage,
+        };
         (!stage.is_empty()).then_some(stage)
     }
 

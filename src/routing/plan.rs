@@ -184,6 +184,15 @@ impl Plan {
         self.current.as_ref()
     }
 
+    /// The model that the first of all are asked for, where it has one name among them.
+    pub(super) fn asked(&self) -> Option<&Arc<str>> {
+        match self.stages.first()? {
+            Stage::Pool(_, asked) => Some(asked),
+            Stage::List(list) => list.first().map(|candidate| &candidate.model),
+        }
+        .filter(|asked| !asked.is_empty())
+    }
+
     /// Who is asked before any fallback, as long as nobody has failed.
     pub(super) fn first(&self) -> Option<&Stage> {
         self.stages.first()
@@ -254,6 +263,11 @@ impl Plan {
     /// Another round, for the current candidate alone.
     pub fn repeat_current(&mut self) {
         self.pinned = Some(self.at);
+    }
+
+    /// Anybody may be asked next.
+    pub fn unpin(&mut self) {
+        self.pinned = None;
     }
 
     /// Another round: everyone may be asked again.

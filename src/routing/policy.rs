@@ -143,7 +143,10 @@ impl Asking<'_> {
     /// The current candidate again, at once.
     pub fn again(&self, plan: &mut Plan) -> bool {
         plan.repeat_current();
-        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
+        let is_found = self.advance(plan, Among::Well, &|_, _| true);
+        // What comes next is free to choose.
+        plan.unpin();
+        is_found && self.takes(plan)
     }
 
     /// Passes over a candidate that has not been called.
@@ -159,7 +162,7 @@ impl Asking<'_> {
             }
             match plan.fallbacks.next() {
                 Some(name) => {
-                    if let Some(stage) = self.router.fallback(&name) {
+                    if let Some(stage) = self.router.fallback(&name, plan.asked()) {
                         plan.append(stage);
                     }
                 }
@@ -223,7 +226,7 @@ impl Asking<'_> {
         };
         let stages: Vec<_> = names
             .iter()
-            .filter_map(|name| self.router.fallback(name))
+            .filter_map(|name| self.router.fallback(name, plan.asked()))
             .collect();
         let mut stages = stages.into_iter();
         let Some(first) = stages.next() else {

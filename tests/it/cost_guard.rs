@@ -53,6 +53,15 @@ async fn where_all_are_too_dear_the_estimate_is_told_and_nobody_is_asked() {
         message.contains("0.01 USD") && message.contains("max_tokens"),
         "{message}"
     );
+    // Naming the provider is no way around it.
+    for named in [
+        ask("one/gpt-5-pro", 10_000),
+        ask("gpt-5-pro", 10_000).header("x-gateway-provider", "one"),
+    ] {
+        let answer = gateway.call(named).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert_eq!(answer.openai_error()["code"], "max_cost_exceeded");
+    }
     assert_eq!(one.count(), 0);
     // What nobody knows the price of is let through.
     let answer = gateway.call(ask("one/m", 10_000)).await;

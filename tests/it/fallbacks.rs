@@ -249,3 +249,49 @@ async fn the_only_key_is_refused_and_nobody_else_is_there() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn each_key_is_tried_once_even_where_none_is_benched() {
+    let refused = || Script::json(401, openai::error("no such key"));
+    let one = ScriptedUpstream::start([refused()]).await;
+    let two = ScriptedUpstream::start([good()]).await;
+    let yaml = Yaml::new()
+        .and(&format!(
+            "providers:\n  one: {{base_url: \"{}\", api_keys: [key-a, key-b, key-c], models: [m]}}\n  \
+             two: {{base_url: \"{}\", api_key: key-two, models: [big]}}",
+            one.base_url(),
+            two.base_url(),
+        ))
+        .and("routing: {key_bench_seconds: 0, fallbacks: {m: [big]}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!(
+        (answer.status, answer.header("x-provider")),
+        (200, Some("two"))
+    );
+    assert_eq!((one.count(), two.count()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_pool_that_is_a_fallback_is_asked_for_the_clients_model() {
+    let one = ScriptedUpstream::start([Script::json(500, "{}")]).await;
+    let two = ScriptedUpstream::start([good()]).await;
+    let yaml = Yaml::new()
+        .and(&format!(
+            "providers:\n  one: {{base_url: \"{}\", api_key: key-one, models: [m]}}\n  \
+             two: {{base_url: \"{}\", api_key: key-two, models: [big]}}",
+            one.base_url(),
+            two.base_url(),
+        ))
+        .and("pools: {reserve: [{provider: two}]}")
+        .and("routing: {fallbacks: {m: [reserve]}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!(
+        (answer.status, answer.header("x-model")),
+        (200, Some("m")),
+        "{answer:?}"
+    );
+    let asked: Value = serde_json::from_slice(&two.last().body).unwrap();
+    assert_eq!(asked["model"], "m");
+}

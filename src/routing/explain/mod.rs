@@ -103,8 +103,10 @@ impl Asking<'_> {
         if let Some(stage) = plan.first() {
             decision.first = self.group(None, Some(stage), plan.max_cost);
         }
-        decision.fallbacks = self.chain(plan.fallbacks.names.as_deref(), plan.max_cost);
-        decision.context_window_fallbacks = self.chain(plan.larger.as_deref(), plan.max_cost);
+        decision.fallbacks =
+            self.chain(plan.fallbacks.names.as_deref(), plan.asked(), plan.max_cost);
+        decision.context_window_fallbacks =
+            self.chain(plan.larger.as_deref(), plan.asked(), plan.max_cost);
         if !self.start(&mut plan) {
             let error = self.nobody(&plan, decision.asked.as_deref());
             decision.error = Some((&error).into());
@@ -128,11 +130,16 @@ impl Asking<'_> {
         decision.strategy = pool.map(|pool| pool.strategy.name().to_owned());
     }
 
-    fn chain(&self, names: Option<&[Box<str>]>, max_cost: Option<f64>) -> Vec<Group> {
+    fn chain(
+        &self,
+        names: Option<&[Box<str>]>,
+        asked: Option<&Arc<str>>,
+        max_cost: Option<f64>,
+    ) -> Vec<Group> {
         let names = names.unwrap_or_default().iter();
         names
             .map(|name| {
-                let stage = self.router.fallback(name);
+                let stage = self.router.fallback(name, asked);
                 self.group(Some(name), stage.as_ref(), max_cost)
             })
             .collect()
