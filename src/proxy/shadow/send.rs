@@ -87,7 +87,8 @@ impl Shadow {
         let message = Message {
             head,
             body: call.body.clone(),
-            timeout: provider.timeouts.total,
+            // All of it comes at once; a stalled copy must not keep the place of others.
+            timeout: provider.timeouts.first_byte.min(provider.timeouts.total),
             max_bytes: MAX_ANSWER_BYTES,
         };
         // It takes its share of what the target may be asked in a minute, like any request.
