@@ -32,6 +32,8 @@ pub struct Relay {
     /// Whether the other of two was faster: then this one never was.
     has_lost: AtomicBool,
     has_content: AtomicBool,
+    /// Whether somebody served who was not asked for in the first place.
+    has_strayed: AtomicBool,
     next: Mutex<Option<Box<Context>>>,
 }
 
@@ -82,6 +84,16 @@ impl Relay {
     /// Whether the other one was faster.
     pub fn has_lost(&self) -> bool {
         self.has_lost.load(Ordering::Relaxed)
+    }
+
+    /// Learns who serves.
+    pub fn note_server(&self, is_planned: bool) {
+        self.has_strayed.fetch_or(!is_planned, Ordering::Relaxed);
+    }
+
+    /// Whether only those served who were asked for in the first place.
+    pub fn is_planned(&self) -> bool {
+        !self.has_strayed.load(Ordering::Relaxed)
     }
 
     /// Whether the client has to wait with what is there.
