@@ -132,6 +132,7 @@ fn route(model: &str, pool: &Arc<Pool>) -> Route {
         fallback_on: None,
         shadow: None,
         max_cost: None,
+        cache: Default::default(),
     }
 }
 

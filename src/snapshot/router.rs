@@ -122,6 +122,7 @@ fn route(router: &Router, number: usize, settings: &crate::config::Route) -> Opt
             .as_ref()
             .map(|shadow| (shadow.to.as_str().into(), per_myriad(shadow.percent))),
         max_cost: settings.max_cost_per_request,
+        cache: (&settings.cache).into(),
     })
 }
 
