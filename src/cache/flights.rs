@@ -112,6 +112,7 @@ impl Flights {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
     fn shard(&self, key: &Key) -> &Mutex<HashMap<Key, Arc<Flight>>> {
         let at = usize::from(key.0[0]) % SHARDS;
         &self.shards[at]
@@ -119,7 +120,10 @@ impl Flights {
 
     fn remove(&self, key: &Key, flight: &Arc<Flight>) {
         let mut shard = self.shard(key).lock();
-        if shard.get(key).is_some_and(|known| Arc::ptr_eq(known, flight)) {
+        if shard
+            .get(key)
+            .is_some_and(|known| Arc::ptr_eq(known, flight))
+        {
             shard.remove(key);
         }
     }

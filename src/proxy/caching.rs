@@ -16,12 +16,13 @@ use super::{
 };
 use crate::{
     cache::{
-        Entry, Key, Rules,
+        Entry, Key, Rules, Tier,
         flights::{Follower, Part},
         shape::{self, Partition, Shape},
     },
     config::CacheScope,
     error::GatewayError,
+    telemetry::metrics::cache::HitKind,
 };
 
 /// Headers by which a caller chooses what its API's answers are like.
@@ -69,6 +70,15 @@ impl Caching {
     }
 }
 
+impl From<Tier> for HitKind {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Memory => HitKind::Memory,
+            Tier::Redis => HitKind::Redis,
+        }
+    }
+}
+
 /// What a request wants of the cache.
 #[derive(Debug, Clone)]
 pub struct Wish {
@@ -101,7 +111,10 @@ pub enum Entered {
 /// # Errors
 /// `InvalidBody` where a header of the cache makes no sense, `IdempotencyMismatch`.
 pub fn begin(head: &RequestHeader, context: &mut Context) -> Result<Entered, GatewayError> {
-    let Some(route) = context.endpoint.and_then(|endpoint| route_of(context, endpoint)) else {
+    let Some(route) = context
+        .endpoint
+        .and_then(|endpoint| route_of(context, endpoint))
+    else {
         return Ok(Entered::Makes);
     };
     match wish(head, context, &route)? {
@@ -125,7 +138,7 @@ pub fn enter(context: &mut Context) -> Result<Entered, GatewayError> {
     };
     let gateway = context.gateway().clone();
     let found = |context: &mut Context| match gateway.cache.get_memory(&wish.key) {
-        Some(entry) if !wish.refreshes => hit(context, entry, &wish),
+        Some(entry) if !wish.refreshes => hit(context, entry, HitKind::Memory, &wish),
         _ => Ok(false),
     };
     if found(context)? {
@@ -168,9 +181,9 @@ pub async fn fetch(context: &mut Context) -> Result<bool, GatewayError> {
     let cache = context.gateway().cache;
     if !wish.refreshes
         && context.recording.is_some()
-        && cache.has_remote()
-        && let Some((entry, _)) = cache.get(&wish.key).await
-        && hit(context, entry.clone(), &wish)?
+        && context.snapshot.config.cache.in_redis()
+        && let Some((entry, tier)) = cache.get(&wish.key).await
+        && hit(context, entry.clone(), tier.into(), &wish)?
     {
         // Those who came meanwhile get it as well.
         if let Some(recording) = context.recording.take() {
@@ -186,16 +199,19 @@ pub async fn fetch(context: &mut Context) -> Result<bool, GatewayError> {
 }
 
 /// Takes an answer of the cache for this request; `false` where it cannot be given in the form that is wanted.
-fn hit(context: &mut Context, entry: Arc<Entry>, wish: &Wish) -> Result<bool, GatewayError> {
+fn hit(
+    context: &mut Context,
+    entry: Arc<Entry>,
+    kind: HitKind,
+    wish: &Wish,
+) -> Result<bool, GatewayError> {
     if entry.fingerprint != wish.fingerprint {
         return Err(GatewayError::IdempotencyMismatch);
     }
     let Some(fitting) = replay::fit(context, &entry) else {
         return Ok(false);
     };
-    let gateway = context.gateway().clone();
-    gateway.cache.metrics.hits.inc();
-    replay::count_saved(context, &entry);
+    replay::count(context, &entry, kind);
     context.caching = Caching::Hit(fitting);
     context.wish = None;
     Ok(true)
@@ -210,7 +226,12 @@ fn route_of(context: &Context, endpoint: &Endpoint) -> Option<SmallVec<[u8; 48]>
         Kind::Generate => {
             route.extend_from_slice(endpoint.path.trim_start_matches("/v1").as_bytes());
             let is_array = context.caller.name() == "gemini" && stream;
-            let asks_events = || context.uri.query().is_some_and(|query| query.contains("alt=sse"));
+            let asks_events = || {
+                context
+                    .uri
+                    .query()
+                    .is_some_and(|query| query.contains("alt=sse"))
+            };
             if is_array && !asks_events() {
                 route.extend_from_slice(b" array");
             }
@@ -237,7 +258,8 @@ fn wish(
     let partition = partition(context, settings.scope);
     if let Some(mark) = header_text(head, "idempotency-key") {
         if mark.is_empty() || mark.len() > MAX_MARK_BYTES {
-            let message = format!("The header `Idempotency-Key` must have 1 to {MAX_MARK_BYTES} bytes.");
+            let message =
+                format!("The header `Idempotency-Key` must have 1 to {MAX_MARK_BYTES} bytes.");
             return Err(GatewayError::invalid(message, None));
         }
         // Whoever shares answers on purpose does not share marks: two keys may use the same.
@@ -260,7 +282,11 @@ fn wish(
     }
     let headers: SmallVec<[&[u8]; 3]> = SHAPING_HEADERS
         .iter()
-        .map(|name| head.headers.get(*name).map_or(&b""[..], |value| value.as_bytes()))
+        .map(|name| {
+            head.headers
+                .get(*name)
+                .map_or(&b""[..], |value| value.as_bytes())
+        })
         .collect();
     let mut targets = Vec::with_capacity(128);
     context.plan.identify(&mut targets);
@@ -350,7 +376,11 @@ mod tests {
     fn directives_are_read_and_typing_errors_told() {
         let both = read("x-gateway-cache", "No-Cache, only-if-cached").unwrap();
         assert!(both.no_cache && both.only_if_cached && !both.no_store);
-        assert!(read("x-gateway-cache", "nocache").unwrap_err().contains("no-store"));
+        assert!(
+            read("x-gateway-cache", "nocache")
+                .unwrap_err()
+                .contains("no-store")
+        );
         let ttl = read("x-gateway-cache-ttl", "60s").unwrap().ttl;
         assert_eq!(ttl, Some(Duration::from_secs(60)));
         assert!(read("x-gateway-cache-ttl", "soon").is_err());

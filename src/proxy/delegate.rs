@@ -85,7 +85,10 @@ pub async fn run(
         } = child;
         let mut held = Vec::new();
         let first = std::mem::take(&mut begun);
-        let carried = carry(session, context, handle, &watchdog, &relay, first, &mut held).await;
+        let carried = carry(
+            session, context, handle, &watchdog, &relay, first, &mut held,
+        )
+        .await;
         // The handle is gone: a child that still runs sees its client leave, and settles.
         let _ = task.await;
         let is_done = carried?;
@@ -243,7 +246,10 @@ async fn carry(
     // Others wait for the answer of a client that has left.
     let mut orphaned: Option<Arc<Flight>> = None;
     loop {
-        let beat = watchdog.heartbeat.every().filter(|_| !is_done && orphaned.is_none());
+        let beat = watchdog
+            .heartbeat
+            .every()
+            .filter(|_| !is_done && orphaned.is_none());
         let silence = beat.map(|every| last_written + every);
         tokio::select! {
             task = next_task(&mut begun, &mut rx) => {
@@ -308,7 +314,10 @@ async fn carry(
 
 /// Those who wait for the answer of a client that has left.
 fn others(context: &Context) -> Result<Arc<Flight>, GatewayError> {
-    let flight = context.recording.as_ref().map(|recording| recording.flight());
+    let flight = context
+        .recording
+        .as_ref()
+        .map(|recording| recording.flight());
     let followed = flight.filter(|flight| flight.is_followed());
     followed.cloned().ok_or(GatewayError::ClientGone)
 }

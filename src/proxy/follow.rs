@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cache::flights::{End, Follower, Head},
     error::{GatewayError, Outcome, ProviderFailure},
+    telemetry::metrics::cache::HitKind,
 };
 
 /// How often somebody else may be followed after one who came to nothing.
@@ -40,7 +41,8 @@ pub async fn serve(
                     return Ok(false);
                 };
                 context.caching = Caching::Coalesced;
-                context.gateway().cache.metrics.coalesced.inc();
+                let metrics = &context.gateway().cache.metrics;
+                metrics.hit(HitKind::Coalesced, None, None);
                 return deliver(session, context, follower, &head, player)
                     .await
                     .map(|()| true);

@@ -229,7 +229,11 @@ impl ProxyHttp for Proxy {
     }
 
     /// Pingora's cache gives the answers that were found; those that were not are none of its business.
-    fn request_cache_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<()> {
+    fn request_cache_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Box<Context>,
+    ) -> Result<()> {
         if matches!(context.caching, Caching::Hit(_)) {
             let storage = context.gateway().cache;
             session.cache.enable(storage, None, None, None, None);

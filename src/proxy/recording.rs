@@ -51,7 +51,10 @@ pub fn begin(context: &mut Context, head: &ResponseHeader) {
 
 /// A piece of its body goes out: what is kept of it, and what the client gets.
 pub fn pass(context: &mut Context, body: &mut Option<Bytes>, is_end: bool) {
-    let has_begun = context.recording.as_ref().is_some_and(|recording| recording.has_begun());
+    let has_begun = context
+        .recording
+        .as_ref()
+        .is_some_and(|recording| recording.has_begun());
     if let (true, Some(piece), Some(recording)) = (has_begun, &*body, &mut context.recording)
         && !recording.push(piece)
     {

@@ -14,6 +14,7 @@ use crate::{
     dialects::{Dialect, translate::Transcoder},
     error::{AnswerError, GatewayError},
     providers::pricing,
+    telemetry::metrics::cache::HitKind,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -128,7 +129,9 @@ pub fn fit(context: &Context, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
     }
     let mut fitting = Entry::clone(entry);
     if let Some(kind) = kind {
-        fitting.headers.retain(|(name, _)| name != header::CONTENT_TYPE);
+        fitting
+            .headers
+            .retain(|(name, _)| name != header::CONTENT_TYPE);
         fitting.headers.push((header::CONTENT_TYPE, kind.clone()));
         fitting.is_stream = !entry.is_stream;
     }
@@ -159,16 +162,14 @@ pub fn repeated(context: &Context, own: &[(HeaderName, HeaderValue)]) -> HeaderM
     all
 }
 
-/// Counts what an answer from the cache would have cost.
-pub fn count_saved(context: &Context, entry: &Entry) {
-    let Some(usage) = &entry.usage else {
-        return;
-    };
+/// Counts an answer that was given again, and what it would have cost.
+pub fn count(context: &Context, entry: &Entry, kind: HitKind) {
+    let usage = entry.usage.as_ref();
     let labels = &entry.labels;
     let member = context.snapshot.router.members.get(&*labels.provider);
     let price = member.and_then(|member| pricing::price(&member.provider.kind, &labels.model));
-    let usd = price.map_or(0.0, |price| price.cost(usage).dollars());
-    context.gateway().cache.metrics.saved(usage.total(), usd);
+    let cost = price.zip(usage).map(|(price, usage)| price.cost(usage));
+    context.gateway().cache.metrics.hit(kind, usage, cost);
 }
 
 /// Who made the answer, where that was not the request's own candidate.

@@ -142,7 +142,10 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         return;
     }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
-    let has_left = context.watchdog.as_ref().is_some_and(|watchdog| watchdog.take_left());
+    let has_left = context
+        .watchdog
+        .as_ref()
+        .is_some_and(|watchdog| watchdog.take_left());
     let is_gone = is_gone || has_left;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {

@@ -10,7 +10,10 @@ use super::{
     facts::Facts,
     pool::{Pool, Target},
 };
-use crate::{config::FailureClass, identity::CacheChoice, health::Target as TargetHealth, upstream::provider::Provider};
+use crate::{
+    config::FailureClass, health::Target as TargetHealth, identity::CacheChoice,
+    upstream::provider::Provider,
+};
 
 /// A provider and the model's name there.
 #[derive(Clone)]

@@ -27,7 +27,7 @@ pub struct Route {
     pub shadow: Option<(Arc<str>, u32)>,
     /// Dearer candidates are not asked, in USD.
     pub max_cost: Option<f64>,
-    /// What it says of caching.
+    /// What it has of its own about keeping answers.
     pub cache: CacheChoice,
 }
 

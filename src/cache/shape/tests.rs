@@ -51,14 +51,38 @@ fn what_surrounds_the_body_tells_keys_apart() {
     let body = full().to_string();
     let of = |shape: Shape<'_>| shape.key(body.as_bytes(), None).unwrap();
     let others = [
-        Shape { partition: Partition::Team("b"), ..shape() },
-        Shape { partition: Partition::Key("a"), ..shape() },
-        Shape { partition: Partition::Everybody, ..shape() },
-        Shape { dialect: "anthropic", ..shape() },
-        Shape { route: "completions", ..shape() },
-        Shape { headers: &[], ..shape() },
-        Shape { headers: &[b"beta", b""], ..shape() },
-        Shape { targets: b"pool2", ..shape() },
+        Shape {
+            partition: Partition::Team("b"),
+            ..shape()
+        },
+        Shape {
+            partition: Partition::Key("a"),
+            ..shape()
+        },
+        Shape {
+            partition: Partition::Everybody,
+            ..shape()
+        },
+        Shape {
+            dialect: "anthropic",
+            ..shape()
+        },
+        Shape {
+            route: "completions",
+            ..shape()
+        },
+        Shape {
+            headers: &[],
+            ..shape()
+        },
+        Shape {
+            headers: &[b"beta", b""],
+            ..shape()
+        },
+        Shape {
+            targets: b"pool2",
+            ..shape()
+        },
     ];
     for other in others {
         assert_ne!(of(other), of(shape()), "{other:?}");
@@ -86,7 +110,11 @@ fn what_does_not_shape_an_answer_does_not() {
 #[test]
 fn strategies_count_less() {
     let of = |strategy, targets, body: &Value| {
-        let shape = Shape { strategy, targets, ..shape() };
+        let shape = Shape {
+            strategy,
+            targets,
+            ..shape()
+        };
         shape.key(body.to_string().as_bytes(), None).unwrap()
     };
     let mut timestamped = full();
@@ -108,9 +136,17 @@ fn chance_and_state_have_no_key() {
     let varies = |body: Value, temperature| shape().key(body.to_string().as_bytes(), temperature);
     for (body, temperature, why) in [
         (json!({}), Some(0.7), Varies::Temperature),
-        (json!({"generationConfig": {"temperature": 1}}), None, Varies::Temperature),
+        (
+            json!({"generationConfig": {"temperature": 1}}),
+            None,
+            Varies::Temperature,
+        ),
         (json!({"n": 2}), None, Varies::Choices),
-        (json!({"generationConfig": {"candidateCount": 3}}), None, Varies::Choices),
+        (
+            json!({"generationConfig": {"candidateCount": 3}}),
+            None,
+            Varies::Choices,
+        ),
         (json!({"conversation": "c"}), None, Varies::Stateful),
         (json!({"background": true}), None, Varies::Stateful),
     ] {

@@ -1,0 +1,1 @@
+//! A client for Redis: one server or a cluster.
