@@ -277,12 +277,12 @@ async fn carry(
                         is_done |= done;
                         watchdog.postpone(began.elapsed());
                     }
-                    Err(_) => orphaned = Some(others(context)?),
+                    Err(_) => orphaned = Some(others(context, relay)?),
                 }
             }
             left = session.downstream_session.read_body_or_idle(true), if !is_done && orphaned.is_none() => {
                 if left.is_err() {
-                    orphaned = Some(others(context)?);
+                    orphaned = Some(others(context, relay)?);
                 }
             }
             () = deserted(orphaned.as_deref()), if orphaned.is_some() => {
@@ -313,13 +313,15 @@ async fn carry(
 }
 
 /// Those who wait for the answer of a client that has left.
-fn others(context: &Context) -> Result<Arc<Flight>, GatewayError> {
+fn others(context: &Context, relay: &Relay) -> Result<Arc<Flight>, GatewayError> {
     let flight = context
         .recording
         .as_ref()
         .map(|recording| recording.flight());
     let followed = flight.filter(|flight| flight.is_followed());
-    followed.cloned().ok_or(GatewayError::ClientGone)
+    let flight = followed.cloned().ok_or(GatewayError::ClientGone)?;
+    relay.note_left();
+    Ok(flight)
 }
 
 async fn deserted(flight: Option<&Flight>) {
@@ -346,6 +348,7 @@ fn keep(context: &mut Context, relay: Option<&Relay>, tasks: &mut [HttpTask]) {
                 }
             }
             HttpTask::Body(body, is_end) => recording::pass(context, body, *is_end),
+            HttpTask::Done => recording::finish(context),
             _ => {}
         }
     }

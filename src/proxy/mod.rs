@@ -236,6 +236,8 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         if matches!(context.caching, Caching::Hit(_)) {
             let storage = context.gateway().cache;
+            // Answers to POST have no ranges.
+            session.ignore_downstream_range = true;
             session.cache.enable(storage, None, None, None, None);
         }
         Ok(())

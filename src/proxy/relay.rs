@@ -34,6 +34,8 @@ pub struct Relay {
     has_content: AtomicBool,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
+    /// Whether the client has left, and the answer is made for others.
+    has_left: AtomicBool,
     next: Mutex<Option<Box<Context>>>,
 }
 
@@ -84,6 +86,16 @@ impl Relay {
     /// Whether the other one was faster.
     pub fn has_lost(&self) -> bool {
         self.has_lost.load(Ordering::Relaxed)
+    }
+
+    /// The client has left, and the answer is made for others.
+    pub fn note_left(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has left, and the answer is made for others.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
     }
 
     /// Learns who serves.

@@ -146,7 +146,8 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         .watchdog
         .as_ref()
         .is_some_and(|watchdog| watchdog.take_left());
-    let is_gone = is_gone || has_left;
+    let is_orphaned = context.relay.as_ref().is_some_and(|relay| relay.has_left());
+    let is_gone = is_gone || has_left || is_orphaned;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
         Some(status) if !is_gone => status,
@@ -191,6 +192,12 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     }
     let head = session.req_header();
     let candidate = context.plan.current();
+    let served = replay::served(context);
+    let served = match (&served, candidate) {
+        (Some((provider, model)), _) => Some((&**provider, &**model)),
+        (None, Some(candidate)) => Some((&*candidate.provider.name, &*candidate.model)),
+        (None, None) => None,
+    };
     let identity = &context.identity;
     let milliseconds =
         |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
@@ -206,8 +213,9 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         path: head.uri.path(),
         status,
         model: context.request.model.as_deref(),
-        provider: candidate.map(|candidate| &*candidate.provider.name),
-        served_model: candidate.map(|candidate| &*candidate.model),
+        provider: served.map(|(provider, _)| provider),
+        served_model: served.map(|(_, model)| model),
+        cache: context.caching.name(),
         stream: context.request.stream,
         attempts: &context.attempts,
         error: context.error.as_ref().map(GatewayError::code),
