@@ -36,7 +36,7 @@ mod hedging;
 mod lifecycle;
 mod matrix;
 mod provider_health;
-mod recordings;
+pub mod recordings;
 mod reload;
 mod resume;
 mod retries;
