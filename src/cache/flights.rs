@@ -63,6 +63,17 @@ pub struct Head {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl Head {
+    /// The value of one of the headers; empty where it is absent or no text.
+    pub fn text(&self, name: &str) -> &str {
+        let mut all = self.headers.iter();
+        let value = all.find_map(|(known, value)| (known == name).then_some(value));
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone)]
 pub enum End {

@@ -43,8 +43,8 @@ pub enum Caching {
     Miss,
     /// From the cache.
     Hit(Arc<Entry>),
-    /// From a provider, by the call that another request made.
-    Coalesced,
+    /// From a provider, by the call that another request made: the provider and the model there.
+    Coalesced(Arc<str>, Arc<str>),
 }
 
 impl Caching {
@@ -54,7 +54,7 @@ impl Caching {
             Caching::Apart | Caching::Bypass(_) => "BYPASS",
             Caching::Miss => "MISS",
             Caching::Hit(_) => "HIT",
-            Caching::Coalesced => "COALESCED",
+            Caching::Coalesced(..) => "COALESCED",
         }
     }
 
@@ -65,7 +65,7 @@ impl Caching {
             Caching::Bypass(_) => Some("bypass"),
             Caching::Miss => Some("miss"),
             Caching::Hit(_) => Some("hit"),
-            Caching::Coalesced => Some("coalesced"),
+            Caching::Coalesced(..) => Some("coalesced"),
         }
     }
 }
@@ -119,6 +119,9 @@ pub fn begin(head: &RequestHeader, context: &mut Context) -> Result<Entered, Gat
     };
     match wish(head, context, &route)? {
         Ok(wish) => context.wish = Some(Box::new(wish)),
+        Err(_) if Directives::read(&head.headers)?.only_if_cached => {
+            return Err(GatewayError::NotCached);
+        }
         Err(reason) => {
             context.gateway().cache.metrics.bypass(reason);
             context.caching = Caching::Bypass(reason);

@@ -40,7 +40,8 @@ pub async fn serve(
                 let Some(player) = Player::new(context, head.is_stream) else {
                     return Ok(false);
                 };
-                context.caching = Caching::Coalesced;
+                context.caching =
+                    Caching::Coalesced(head.text("x-provider").into(), head.text("x-model").into());
                 let metrics = &context.gateway().cache.metrics;
                 metrics.hit(HitKind::Coalesced, None, None);
                 return deliver(session, context, follower, &head, player)

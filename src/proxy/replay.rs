@@ -176,6 +176,7 @@ pub fn count(context: &Context, entry: &Entry, kind: HitKind) {
 pub fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
     match &context.caching {
         Caching::Hit(entry) => Some((entry.labels.provider.clone(), entry.labels.model.clone())),
+        Caching::Coalesced(provider, model) => Some((provider.clone(), model.clone())),
         _ => None,
     }
 }

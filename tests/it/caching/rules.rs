@@ -205,6 +205,10 @@ async fn clients_say_what_they_want_of_the_cache() {
         ("HIT", true)
     );
     assert_eq!(call("x-gateway-cache", "nocache").await.0, 400);
+    let mut chance = ask("x");
+    chance["temperature"] = json!(1);
+    let only = chat(&chance).header("x-gateway-cache", "only-if-cached");
+    assert_eq!((gateway.call(only).await.status, one.count()), (504, 3));
 }
 
 #[tokio::test]
