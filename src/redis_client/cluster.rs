@@ -53,6 +53,11 @@ impl Cluster {
         self.table.load().nodes.values().cloned().collect()
     }
 
+    /// Whether any of them is asked.
+    pub fn is_up(&self) -> bool {
+        self.table.load().nodes.values().any(|node| node.is_up())
+    }
+
     /// Asks who has `key`, and whom that one names if it has it no longer.
     pub async fn call(
         &self,
@@ -71,7 +76,8 @@ impl Cluster {
         let mut both = Pipeline::with_capacity(2);
         both.cmd("ASKING").add_command(command.clone());
         let answers = node.pipeline(&both, deadline).await?;
-        answers.into_iter().nth(1).ok_or(Error::Unexpected)
+        let answer = answers.into_iter().nth(1).ok_or(Error::Unexpected)?;
+        answer.extract_error().map_err(|error| Error::from(&error))
     }
 
     /// The same for several things about one key.
@@ -81,16 +87,20 @@ impl Cluster {
         commands: &Pipeline,
         deadline: Duration,
     ) -> Result<Vec<Value>, Error> {
-        let asked = self.of(key)?.pipeline(commands, deadline).await;
-        match asked {
-            Err(Error::Moved {
-                address,
-                is_asking: false,
-            }) => {
-                let node = self.moved(&address, false)?;
-                node.pipeline(commands, deadline).await
-            }
-            asked => asked,
+        let answers = self.of(key)?.pipeline(commands, deadline).await?;
+        let moved = answers.first().cloned().map(Value::extract_error);
+        match moved {
+            Some(Err(error)) => match Error::from(&error) {
+                Error::Moved {
+                    address,
+                    is_asking: false,
+                } => {
+                    let node = self.moved(&address, false)?;
+                    node.pipeline(commands, deadline).await
+                }
+                _ => Ok(answers),
+            },
+            _ => Ok(answers),
         }
     }
 

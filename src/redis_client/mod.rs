@@ -82,10 +82,11 @@ impl Client {
         }
     }
 
-    /// Asks several things at once, all about `key` or keys of the same slot.
+    /// Asks several things at once, all about `key` or keys of the same slot. An answer that is an error
+    /// stands among the others, as [`Value::ServerError`].
     ///
     /// # Errors
-    /// Not all answers within `deadline`, or one that is an error.
+    /// Not all answers within `deadline`.
     pub async fn pipeline(
         &self,
         key: &[u8],
@@ -106,10 +107,12 @@ impl Client {
         }
     }
 
-    /// Whether every server is asked.
+    /// Whether any server is asked.
     pub fn is_up(&self) -> bool {
-        let nodes = self.nodes();
-        !nodes.is_empty() && nodes.iter().all(|node| node.is_up())
+        match &self.kind {
+            Kind::One(node) => node.is_up(),
+            Kind::Cluster(cluster) => cluster.is_up(),
+        }
     }
 
     /// How the servers do.

@@ -85,14 +85,20 @@ impl Node {
     pub async fn call(&self, command: &Cmd, deadline: Duration) -> Result<Value, Error> {
         let live = self.connection()?;
         let mut connection = (*live).clone();
-        let asked = time::timeout(deadline, connection.send_packed_command(command));
-        self.judge(&live, asked.await)
+        let asked = async {
+            connection
+                .send_packed_command(command)
+                .await?
+                .extract_error()
+        };
+        self.judge(&live, time::timeout(deadline, asked).await)
     }
 
-    /// Asks several things at once.
+    /// Asks several things at once. An answer that is an error stands among the others, as
+    /// [`Value::ServerError`].
     ///
     /// # Errors
-    /// Not all answers within `deadline`, or one that is an error.
+    /// Not all answers within `deadline`.
     pub async fn pipeline(
         &self,
         commands: &Pipeline,

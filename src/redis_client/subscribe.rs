@@ -45,14 +45,13 @@ impl Client {
             .map(drop)
     }
 
-    /// Listens to `channel` for as long as it is polled. `heard` is waited for: while it thinks nothing is
-    /// lost, as long as it does not think too long.
-    pub async fn listen(&self, channel: &str, mut heard: impl AsyncFnMut(Heard)) {
+    /// Listens to `channel` for as long as it is polled.
+    pub async fn listen(&self, channel: &str, heard: mpsc::Sender<Heard>) {
         // Any member of a cluster hears what is said to any other.
         for turn in 0_usize.. {
             let nodes = self.nodes();
             if let Some(node) = nodes.get(turn.checked_rem(nodes.len()).unwrap_or(0))
-                && let Err(error) = listen_to(node, channel, &mut heard).await
+                && let Err(error) = listen_to(node, channel, &heard).await
             {
                 log::debug!("redis {}: {error}", node.address);
             }
@@ -62,18 +61,16 @@ impl Client {
 }
 
 /// Listens until the connection breaks.
-async fn listen_to(
-    node: &Node,
-    channel: &str,
-    heard: &mut impl AsyncFnMut(Heard),
-) -> Result<(), Error> {
+async fn listen_to(node: &Node, channel: &str, heard: &mpsc::Sender<Heard>) -> Result<(), Error> {
     let (sender, mut receiver) = mpsc::channel(WAITING);
     let connected = time::timeout(CONNECT, connect(node, channel, sender)).await;
     let mut connection = connected.map_err(|_| Error::Timeout)??;
-    heard(Heard::Joined).await;
+    let _ = heard.send(Heard::Joined).await;
     loop {
         match time::timeout(LOOK, receiver.recv()).await {
-            Ok(Some(message)) => heard(Heard::Message(message)).await,
+            Ok(Some(message)) => {
+                let _ = heard.send(Heard::Message(message)).await;
+            }
             // The connection broke, or too many messages waited.
             Ok(None) => return Ok(()),
             Err(_) => {
