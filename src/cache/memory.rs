@@ -103,6 +103,11 @@ impl Memory {
         }
     }
 
+    /// Drops the answer under `key`.
+    pub(super) fn remove(&self, key: &Key) {
+        self.table.remove(key);
+    }
+
     /// Drops what `is_meant`, and says how many that were.
     pub fn purge(&self, is_meant: impl Fn(&Key, &Entry) -> bool) -> u64 {
         let count = AtomicUsize::new(0);
@@ -169,3 +174,6 @@ impl Lifecycle<Key, Arc<Entry>> for Evictions {
         state.push(entry);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,24 +8,41 @@ mod entry;
 pub mod flights;
 mod memory;
 mod purge;
+mod record;
+mod redis;
 pub mod shape;
 mod stats;
 pub mod storage;
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::{config, identity::CacheChoice, telemetry::metrics::cache::CacheMetrics};
 
 pub use entry::{Entry, Key, Labels};
 pub use memory::{Bounds, Memory};
+use purge::Purges;
 pub use purge::{Purged, Selector};
-pub use stats::Stats;
+use redis::Redis;
+pub use stats::{MemoryStats, RedisStats, Stats};
 
 /// All answers that are kept. One for each process, which never goes away: Pingora's proxy asks for that.
 pub struct Cache {
     tiers: ArcSwap<Tiers>,
+    /// Another Redis is to be used.
+    is_changed: Notify,
+    /// Goes up with each purge: what was asked of Redis before one is not taken over after it.
+    generation: AtomicU64,
+    purges: Purges,
     /// How it serves.
     pub metrics: CacheMetrics,
 }
@@ -34,6 +51,7 @@ pub struct Cache {
 struct Tiers {
     settings: Arc<config::Cache>,
     memory: Option<Arc<Memory>>,
+    redis: Option<Arc<Redis>>,
 }
 
 /// Where an answer was found.
@@ -51,7 +69,7 @@ pub struct Rules {
     /// Whether.
     pub is_on: bool,
     /// How long, unless the request says so itself.
-    pub ttl: std::time::Duration,
+    pub ttl: Duration,
 }
 
 impl Rules {
@@ -71,10 +89,12 @@ impl Rules {
 impl Cache {
     /// An empty one with the usual settings, for as long as the process lives.
     pub fn leak(metrics: CacheMetrics) -> &'static Self {
-        let settings = config::Cache::default();
-        let tiers = Tiers::new(settings, None, &metrics);
+        let tiers = Tiers::new(config::Cache::default(), None, &metrics);
         Box::leak(Box::new(Cache {
             tiers: ArcSwap::from_pointee(tiers),
+            is_changed: Notify::new(),
+            generation: AtomicU64::new(0),
+            purges: Purges::new(RandomState::new().hash_one("cache")),
             metrics,
         }))
     }
@@ -85,6 +105,7 @@ impl Cache {
         if *before.settings != *settings {
             let tiers = Tiers::new(settings.clone(), Some(&before), &self.metrics);
             self.tiers.store(Arc::new(tiers));
+            self.is_changed.notify_one();
         }
     }
 
@@ -95,10 +116,23 @@ impl Cache {
 
     /// The answer under `key`: from memory, else from Redis within the time that the settings allow.
     pub async fn get(&self, key: &Key) -> Option<(Arc<Entry>, Tier)> {
-        if let Some(entry) = self.get_memory(key) {
-            return Some((entry, Tier::Memory));
+        let (memory, redis) = {
+            let tiers = self.tiers.load();
+            if let Some(entry) = tiers.memory.as_ref().and_then(|memory| memory.get(key)) {
+                return Some((entry, Tier::Memory));
+            }
+            let redis = tiers.redis.clone()?;
+            (tiers.memory.clone(), redis)
+        };
+        let generation = self.generation.load(SeqCst);
+        let entry = Arc::new(redis.get(key).await?);
+        if let Some(memory) = memory {
+            memory.put(*key, entry.clone());
+            if self.generation.load(SeqCst) != generation {
+                memory.remove(key);
+            }
         }
-        None
+        Some((entry, Tier::Redis))
     }
 
     /// The answer under `key`, if memory has it.
@@ -106,71 +140,141 @@ impl Cache {
         self.tiers.load().memory.as_ref()?.get(key)
     }
 
-    /// Keeps an answer: in memory at once, in Redis soon.
-    pub fn put(&'static self, key: Key, entry: Arc<Entry>) {
+    /// Whether there is more to ask than memory: [`Cache::get`] may wait.
+    pub fn has_redis(&self) -> bool {
+        self.tiers.load().redis.is_some()
+    }
+
+    /// Keeps an answer: in memory at once, in Redis soon. Build it with [`Entry::compact`] where its parts come
+    /// from larger buffers.
+    pub fn put(&self, key: Key, entry: Arc<Entry>) {
         let tiers = self.tiers.load();
+        if let Some(redis) = &tiers.redis {
+            redis.put(key, entry.clone());
+        }
         if let Some(memory) = &tiers.memory {
             memory.put(key, entry);
         }
     }
 
-    /// Drops what `selector` means, here, in Redis and in the memory of other replicas.
-    pub async fn purge(&self, selector: Selector) -> Purged {
-        let memory = self.memory();
-        let memory = memory.map_or(0, |memory| {
-            memory.purge(|_, entry| selector.matches(&entry.labels))
-        });
-        Purged {
-            memory,
-            ..Purged::default()
+    /// What goes on beside requests: connections to Redis, writes, purges elsewhere. For as long as it is
+    /// polled.
+    pub async fn run(&self) {
+        loop {
+            let tiers = self.tiers.load_full();
+            let Some(redis) = &tiers.redis else {
+                self.is_changed.notified().await;
+                continue;
+            };
+            let hear = async {
+                if tiers.memory.is_some() {
+                    self.hear(redis).await;
+                }
+            };
+            let is_changed = async {
+                loop {
+                    self.is_changed.notified().await;
+                    let now = self.tiers.load();
+                    let is_same = now
+                        .redis
+                        .as_ref()
+                        .is_some_and(|now| Arc::ptr_eq(now, redis));
+                    if !is_same || now.memory.is_some() != tiers.memory.is_some() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                _ = async { futures::join!(redis.keep(), hear) } => {}
+                () = is_changed => {}
+            }
         }
     }
 
-    /// What it holds, and how it has served.
-    pub fn stats(&self) -> Stats {
-        let Some(memory) = self.memory() else {
-            return Stats::default();
-        };
-        Stats {
-            entries: memory.len() as u64,
-            bytes: memory.bytes(),
-            max_bytes: memory.bounds().bytes as u64,
+    /// Until what waits for Redis has been written, or for a while.
+    pub async fn flush(&self) {
+        if let Some(redis) = self.redis() {
+            redis.flush().await;
         }
     }
 
-    /// Drops the one answer whose key begins so.
-    async fn forget(&self, short: &[u8; 16]) -> bool {
-        let memory = self.memory();
-        memory.is_some_and(|memory| memory.purge(|key, _| key.0.starts_with(short)) > 0)
+    fn begin_generation(&self) {
+        self.generation.fetch_add(1, SeqCst);
     }
 
     fn memory(&self) -> Option<Arc<Memory>> {
         self.tiers.load().memory.clone()
+    }
+
+    fn redis(&self) -> Option<Arc<Redis>> {
+        self.tiers.load().redis.clone()
     }
 }
 
 impl Tiers {
     /// What `settings` ask for. What `before` has is taken over where it may stay.
     fn new(settings: config::Cache, before: Option<&Tiers>, metrics: &CacheMetrics) -> Self {
-        let bounds = Bounds {
-            bytes: settings.max_bytes.0,
-            entries: settings.max_entries.map(|entries| entries as usize),
-            entry_bytes: settings.max_entry_bytes.0,
-        };
-        let memory = settings.in_memory().then(|| {
-            let old = before.and_then(|before| before.memory.as_ref());
-            if let Some(same) = old.filter(|old| old.bounds() == bounds) {
-                return same.clone();
-            }
-            let memory = Memory::new(bounds, metrics.evictions.clone());
-            if let Some(old) = old {
-                memory.adopt(old);
-            }
-            Arc::new(memory)
-        });
+        let old = before.and_then(|before| before.memory.as_ref());
+        let memory = settings
+            .in_memory()
+            .then(|| memory(&settings, old, metrics));
+        let redis = settings
+            .in_redis()
+            .then(|| redis(&settings, before, metrics));
         Tiers {
             settings: Arc::new(settings),
             memory,
+            redis: redis.flatten(),
         }
     }
 }
+
+fn memory(
+    settings: &config::Cache,
+    old: Option<&Arc<Memory>>,
+    metrics: &CacheMetrics,
+) -> Arc<Memory> {
+    let bytes = settings.max_bytes.0;
+    let bounds = Bounds {
+        bytes,
+        entries: settings.max_entries.map(|entries| entries as usize),
+        entry_bytes: settings.max_entry_bytes.0.min(bytes / 4),
+    };
+    if let Some(same) = old.filter(|old| old.bounds() == bounds) {
+        return same.clone();
+    }
+    let memory = Memory::new(bounds, metrics.evictions.clone());
+    if let Some(old) = old {
+        memory.adopt(old);
+    }
+    Arc::new(memory)
+}
+
+fn redis(
+    settings: &config::Cache,
+    before: Option<&Tiers>,
+    metrics: &CacheMetrics,
+) -> Option<Arc<Redis>> {
+    let of_redis = |settings: &config::Cache| {
+        (
+            settings.redis_url.clone(),
+            settings.redis_prefix.clone(),
+            settings.lookup_timeout_ms,
+            settings.max_entry_bytes,
+        )
+    };
+    let old = before.filter(|before| of_redis(&before.settings) == of_redis(settings));
+    if let Some(same) = old.and_then(|old| old.redis.clone()) {
+        return Some(same);
+    }
+    match Redis::new(settings, metrics) {
+        Ok(redis) => Some(Arc::new(redis)),
+        Err(problem) => {
+            log::error!("no answers are kept in redis: {problem}");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
-//! Which answers are to be dropped, and how many were.
+//! Which answers are to be dropped, how many were, and how the other processes learn of it.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
-use super::Labels;
+use super::{Cache, Labels, Memory, redis::Redis};
+use crate::redis_client::Heard;
 
 /// Which answers are to be dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +42,115 @@ pub struct Purged {
     pub memory: u64,
     /// From Redis; `None` where it is not in use or could not be asked.
     pub redis: Option<u64>,
-    /// Why Redis could not be asked.
+    /// Why Redis could not be asked: the answers there, and in the memory of other processes, are still given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_error: Option<String>,
+}
+
+/// What the processes that share a Redis tell each other.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    /// Who.
+    from: u64,
+    /// What is dropped.
+    selector: Selector,
+}
+
+/// What this process knows of the purges of others.
+pub(super) struct Purges {
+    /// Who this is among them.
+    id: u64,
+    /// The last one that was heard of.
+    heard: Mutex<Option<u64>>,
+}
+
+impl Purges {
+    pub fn new(id: u64) -> Self {
+        Purges {
+            id,
+            heard: Mutex::new(None),
+        }
+    }
+}
+
+impl Cache {
+    /// Drops what `selector` means, here, in Redis and in the memory of other processes.
+    pub async fn purge(&self, selector: Selector) -> Purged {
+        let mut purged = Purged {
+            memory: self.purge_memory(&selector),
+            ..Purged::default()
+        };
+        if let Some(redis) = self.redis() {
+            match redis.purge(&selector).await {
+                Ok(count) => purged.redis = Some(count),
+                Err(error) => purged.redis_error = Some(error.to_string()),
+            }
+            // What has been taken over from Redis meanwhile.
+            purged.memory += self.purge_memory(&selector);
+            let told = Told {
+                from: self.purges.id,
+                selector,
+            };
+            let message = serde_json::to_string(&told).unwrap_or_default();
+            if let Err(error) = redis.announce(&message).await {
+                purged.redis_error.get_or_insert(error.to_string());
+            }
+        }
+        purged
+    }
+
+    /// Drops the one answer whose key begins so.
+    pub(super) async fn forget(&self, short: &[u8; 16]) -> bool {
+        let in_redis = match self.redis() {
+            Some(redis) => redis.forget(short).await,
+            None => false,
+        };
+        self.drop_from_memory(|memory| memory.purge(|key, _| key.0.starts_with(short))) > 0
+            || in_redis
+    }
+
+    fn purge_memory(&self, selector: &Selector) -> u64 {
+        self.drop_from_memory(|memory| memory.purge(|_, entry| selector.matches(&entry.labels)))
+    }
+
+    fn drop_from_memory(&self, how: impl FnOnce(&Memory) -> u64) -> u64 {
+        self.begin_generation();
+        self.memory().map_or(0, |memory| how(&memory))
+    }
+
+    /// Hears of purges elsewhere for as long as it is polled. Where one may have been missed, memory is emptied.
+    pub(super) async fn hear(&self, redis: &Arc<Redis>) {
+        let channel = redis.channel();
+        let (sender, mut receiver) = mpsc::channel(1);
+        let heed = async {
+            while let Some(heard) = receiver.recv().await {
+                match heard {
+                    Heard::Joined => self.joined(redis).await,
+                    Heard::Message(message) => self.told(&message),
+                }
+            }
+        };
+        futures::join!(redis.client.listen(&channel, sender), heed);
+    }
+
+    async fn joined(&self, redis: &Redis) {
+        let count = redis.announced().await.ok();
+        let before = std::mem::replace(&mut *self.purges.heard.lock(), count);
+        if before.is_some() && before != count {
+            self.purge_memory(&Selector::All);
+        }
+    }
+
+    fn told(&self, message: &[u8]) {
+        let text = std::str::from_utf8(message).unwrap_or_default();
+        let (count, told) = text.split_once(' ').unwrap_or_default();
+        let count: Option<u64> = count.parse().ok();
+        let before = std::mem::replace(&mut *self.purges.heard.lock(), count);
+        let is_next = before.is_some_and(|before| before.checked_add(1) == count);
+        match serde_json::from_str::<Told>(told) {
+            Ok(told) if is_next && told.from == self.purges.id => {}
+            Ok(told) if is_next => drop(self.purge_memory(&told.selector)),
+            _ => drop(self.purge_memory(&Selector::All)),
+        }
+    }
 }

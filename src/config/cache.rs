@@ -31,12 +31,15 @@ pub struct Cache {
     /// `max_bytes` in megabytes.
     #[serde(skip_serializing)]
     pub max_cache_size_mb: Option<u32>,
-    /// A longer answer is not kept.
+    /// A longer answer is not kept, nor one that takes up more than a quarter of `max_bytes`.
     pub max_entry_bytes: ByteSize,
     /// The Redis server, for `redis` and `tiered`: `redis://`, `rediss://` (TLS), or `redis+cluster://` and
     /// `rediss+cluster://` with one or several members of a cluster, separated by commas; `GATEWAY_REDIS_URL`,
     /// `REDIS_URL`.
     pub redis_url: Option<Secret>,
+    /// How the names of what is kept in Redis begin. Gateways that are not to see each other's answers and
+    /// share a server need different ones.
+    pub redis_prefix: String,
     /// How long a look-up in Redis may take, in milliseconds. Past it the provider is asked.
     pub lookup_timeout_ms: u32,
     /// What two requests must have in common to be given the same answer.
@@ -61,6 +64,7 @@ impl Default for Cache {
             max_cache_size_mb: None,
             max_entry_bytes: ByteSize(2 << 20),
             redis_url: None,
+            redis_prefix: "gateway".to_owned(),
             lookup_timeout_ms: 20,
             hash_strategy: HashStrategy::FullRequest,
             scope: CacheScope::Team,

@@ -184,7 +184,7 @@ pub async fn fetch(context: &mut Context) -> Result<bool, GatewayError> {
     let cache = context.gateway().cache;
     if !wish.refreshes
         && context.recording.is_some()
-        && context.snapshot.config.cache.in_redis()
+        && cache.has_redis()
         && let Some((entry, tier)) = cache.get(&wish.key).await
         && hit(context, entry.clone(), tier.into(), &wish)?
     {

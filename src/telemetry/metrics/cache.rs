@@ -13,7 +13,7 @@ pub struct CacheMetrics {
     pub misses: IntCounter,
     /// Answers dropped from memory to make room.
     pub evictions: IntCounter,
-    /// Answers that did not get to Redis because too many were waiting.
+    /// Answers that did not get to Redis: it was away, or too many were waiting.
     pub dropped_writes: IntCounter,
     /// The memory that answers take up.
     pub bytes: IntGauge,
@@ -34,7 +34,9 @@ pub struct RedisMetrics {
     pub errors: IntCounter,
     /// Calls without an answer in time.
     pub timeouts: IntCounter,
-    /// Whether it is asked: 1 where every server is, 0 where one is left alone for a while.
+    /// How many servers are in use.
+    pub servers: IntGauge,
+    /// How many servers are asked; those that do not answer are left alone for a while.
     pub up: IntGauge,
 }
 
@@ -93,7 +95,7 @@ impl CacheMetrics {
             )?,
             dropped_writes: counter(
                 "gateway_cache_dropped_writes_total",
-                "Answers that did not get to Redis because too many were waiting.",
+                "Answers that did not get to Redis: it was away, or too many were waiting.",
             )?,
             bytes: gauge(
                 "gateway_cache_bytes",
@@ -117,9 +119,10 @@ impl CacheMetrics {
                     "gateway_redis_timeouts_total",
                     "Calls to Redis without an answer in time.",
                 )?,
+                servers: gauge("gateway_redis_servers", "Redis servers that are in use.")?,
                 up: gauge(
-                    "gateway_redis_up",
-                    "1 where Redis is asked, 0 where it is not in use or left alone for a while.",
+                    "gateway_redis_servers_up",
+                    "Redis servers that are asked; those that do not answer are left alone for a while.",
                 )?,
             },
         })
