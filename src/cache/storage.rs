@@ -196,12 +196,17 @@ impl Storage for Cache {
         key: &CacheKey,
         _: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
-        let entry = match key.extensions.get::<Arc<Entry>>() {
-            Some(found) => found.clone(),
-            None => match self.get(&Key::from_pingora(key)?).await {
-                Some((entry, _)) => entry,
-                None => return Ok(None),
-            },
+        if let Some(found) = key.extensions.get::<Arc<Entry>>() {
+            // Whoever found it writes the head.
+            let mut head = ResponseHeader::build(StatusCode::OK, Some(2))?;
+            head.insert_header(header::CONTENT_LENGTH, found.body.len())?;
+            let meta = CacheMeta::new(found.expires(), found.created, 0, 0, head);
+            let entry = found.clone();
+            let range = Some((0, entry.body.len()));
+            return Ok(Some((meta, Box::new(Hit { entry, range }))));
+        }
+        let Some((entry, _)) = self.get(&Key::from_pingora(key)?).await else {
+            return Ok(None);
         };
         let meta = entry.to_meta()?;
         let range = Some((0, entry.body.len()));
