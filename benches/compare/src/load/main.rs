@@ -262,12 +262,7 @@ fn measure(
         let rate = if case.bytes >= 1 << 20 { 100.0 } else { 500.0 };
         (Answer::Plain, 16, rate)
     };
-    let mut body = make(case.bytes, answer);
-    if target.is_cached() {
-        body = body.replacen(bodies::CHANCE, bodies::CERTAIN, 1);
-    }
-    let request = client::request(&body, KEY);
-    let request = client::Stamp::new(&request, target.name != targets::HITS);
+    let request = stamped(target, make(case.bytes, answer));
     let mut numbers = Numbers::default();
     if loaded {
         let cpu = || target.cpu_seconds();
@@ -295,6 +290,15 @@ fn measure(
     }
     numbers.set_latency(&open);
     numbers
+}
+
+/// What a target is sent: the same to all, but where it is to be the same each time.
+fn stamped(target: &Target, body: String) -> client::Stamp {
+    let body = match target.is_cached() {
+        true => body.replacen(bodies::CHANCE, bodies::CERTAIN, 1),
+        false => body,
+    };
+    client::Stamp::new(&client::request(&body, KEY), target.name != targets::HITS)
 }
 
 /// Memory at rest, and what each open stream adds.
@@ -325,7 +329,7 @@ fn count(
     notes: &mut Vec<String>,
 ) -> report::Instructions {
     let mut one = |bytes: usize, answer: Answer, requests: u32| {
-        let request = client::request(&make(bytes, answer), KEY);
+        let request = stamped(target, make(bytes, answer));
         instructions::per_request(counter, target, &launcher.folder, &request, requests)
             .map_err(|error| notes.push(format!("{}: instructions: {error}.", target.name)))
             .ok()
