@@ -16,7 +16,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::{
     auth::KeyRing,
-    cache::Cache,
+    cache::{Cache, flights::Flights},
     config::Config,
     health::Health,
     routing::Router,
@@ -52,6 +52,8 @@ pub struct Gateway {
     pub shadows: Shadows,
     /// Answers that are kept.
     pub cache: &'static Cache,
+    /// Answers that are being made.
+    pub flights: Arc<Flights>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -67,6 +69,7 @@ impl Gateway {
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
             cache: Cache::leak(metrics.cache.clone()),
+            flights: Arc::default(),
             metrics,
             hosts: Hosts::default(),
             tokens: Tokens::default(),

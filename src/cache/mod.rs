@@ -5,10 +5,12 @@
 //! time is a miss, what cannot be kept is dropped and counted. [`storage`] is the same for Pingora's proxy.
 
 mod entry;
+pub mod flights;
 mod memory;
 mod purge;
 mod record;
 mod redis;
+pub mod shape;
 mod stats;
 pub mod storage;
 

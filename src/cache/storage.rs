@@ -48,6 +48,13 @@ impl Key {
     }
 }
 
+/// The key of an answer that has been found already: the look-up gives it back.
+pub fn found(entry: &Arc<Entry>) -> CacheKey {
+    let mut key = Key([0; 32]).to_pingora();
+    key.extensions.insert(entry.clone());
+    key
+}
+
 impl Entry {
     /// What Pingora keeps of an answer besides its body. The entry itself is among the extensions.
     pub fn to_meta(self: &Arc<Self>) -> Result<CacheMeta> {
@@ -189,8 +196,12 @@ impl Storage for Cache {
         key: &CacheKey,
         _: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
-        let Some((entry, _)) = self.get(&Key::from_pingora(key)?).await else {
-            return Ok(None);
+        let entry = match key.extensions.get::<Arc<Entry>>() {
+            Some(found) => found.clone(),
+            None => match self.get(&Key::from_pingora(key)?).await {
+                Some((entry, _)) => entry,
+                None => return Ok(None),
+            },
         };
         let meta = entry.to_meta()?;
         let range = Some((0, entry.body.len()));

@@ -115,6 +115,7 @@ fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
             targets,
             strategy,
         }],
+        identity: Default::default(),
     })
 }
 

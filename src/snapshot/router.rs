@@ -80,6 +80,7 @@ fn build(router: &Router, name: &str, strategy: StrategyName, targets: &[PoolTar
         name: name.into(),
         strategy,
         tiers: tiers.into_iter().map(tier).collect(),
+        identity: Default::default(),
     }
 }
 
