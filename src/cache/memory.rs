@@ -50,10 +50,12 @@ impl Memory {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Rounded up to a power of two in there.
         let shards = (4 * cores).next_power_of_two().min(previous_power(most));
+        let share = |entries: usize| bounds.bytes.div_ceil(entries.max(1));
         let weight = Weight {
+            // What is heavier than 97 % of the bound is not let in at all.
             least: bounds
                 .entries
-                .map_or(0, |entries| bounds.bytes.div_ceil(entries.max(1))),
+                .map_or(0, |entries| share(entries).min(bounds.bytes / 32 * 31)),
         };
         let options = OptionsBuilder::new()
             .shards(shards)

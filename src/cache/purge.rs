@@ -1,13 +1,17 @@
 //! Which answers are to be dropped, how many were, and how the other processes learn of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time};
 
 use super::{Cache, Labels, Memory, redis::Redis};
 use crate::redis_client::Heard;
+
+/// How often it is asked how many purges there have been, and the time between.
+const JOIN_ATTEMPTS: usize = 40;
+const JOIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Which answers are to be dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,23 +138,36 @@ impl Cache {
     }
 
     async fn joined(&self, redis: &Redis) {
-        let count = redis.announced().await.ok();
+        let mut count = redis.announced().await.ok();
+        for _ in 0..JOIN_ATTEMPTS {
+            if count.is_some() {
+                break;
+            }
+            // What is heard meanwhile waits.
+            time::sleep(JOIN_PAUSE).await;
+            count = redis.announced().await.ok();
+        }
         let before = std::mem::replace(&mut *self.purges.heard.lock(), count);
-        if before.is_some() && before != count {
+        // Nobody knows what was dropped elsewhere before the first time.
+        if before.is_none() || before != count {
             self.purge_memory(&Selector::All);
         }
     }
 
+    /// Nothing said on a connection is lost, and the count says what was said before it stood.
     fn told(&self, message: &[u8]) {
         let text = std::str::from_utf8(message).unwrap_or_default();
         let (count, told) = text.split_once(' ').unwrap_or_default();
-        let count: Option<u64> = count.parse().ok();
-        let before = std::mem::replace(&mut *self.purges.heard.lock(), count);
-        let is_next = before.is_some_and(|before| before.checked_add(1) == count);
+        *self.purges.heard.lock() = count.parse().ok();
         match serde_json::from_str::<Told>(told) {
-            Ok(told) if is_next && told.from == self.purges.id => {}
-            Ok(told) if is_next => drop(self.purge_memory(&told.selector)),
-            _ => drop(self.purge_memory(&Selector::All)),
+            Ok(told) if told.from == self.purges.id => {}
+            Ok(told) => {
+                self.purge_memory(&told.selector);
+            }
+            // Somebody of another version.
+            Err(_) => {
+                self.purge_memory(&Selector::All);
+            }
         }
     }
 }

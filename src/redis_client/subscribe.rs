@@ -16,7 +16,10 @@ const WAITING: usize = 1024;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the server is there.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long it waits before it begins anew …
 const PAUSE: Duration = Duration::from_secs(1);
+/// … or until there is somebody to listen to.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +53,12 @@ impl Client {
         // Any member of a cluster hears what is said to any other.
         for turn in 0_usize.. {
             let nodes = self.nodes();
-            if let Some(node) = nodes.get(turn.checked_rem(nodes.len()).unwrap_or(0))
-                && let Err(error) = listen_to(node, channel, &heard).await
-            {
+            let Some(node) = nodes.get(turn.checked_rem(nodes.len()).unwrap_or(0)) else {
+                // A cluster that is not known yet.
+                time::sleep(SHORT_PAUSE).await;
+                continue;
+            };
+            if let Err(error) = listen_to(node, channel, &heard).await {
                 log::debug!("redis {}: {error}", node.address);
             }
             time::sleep(PAUSE).await;

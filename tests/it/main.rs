@@ -22,6 +22,7 @@ mod bodies;
 mod body_limits;
 mod breaker;
 mod broken_answers;
+mod cache_storage;
 mod caching;
 mod cost_guard;
 mod disconnects;
