@@ -3,6 +3,7 @@
 mod bounded;
 mod cluster;
 mod redis;
+mod surface;
 mod unreliable_redis;
 
 use std::{
