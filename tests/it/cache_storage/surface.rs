@@ -26,7 +26,7 @@ fn yaml(one: &ScriptedUpstream, cache: &str) -> Yaml {
 }
 
 async fn x_cache(gateway: &TestGateway, key: &str) -> String {
-    let request = Request::chat(openai::chat("m")).bearer(key);
+    let request = Request::post("/v1/chat/completions", openai::chat("m")).bearer(key);
     let answer = gateway.call(request).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.header("x-cache").unwrap_or_default().to_owned()
