@@ -9,9 +9,9 @@ const FLOORS: [&[&str]; 8] = [
     ],
     &["providers", "telemetry"],
     &["config"],
-    &["dialects", "health"],
+    &["dialects", "health", "redis_client"],
     &["upstream"],
-    &["auth", "routing", "usage"],
+    &["auth", "cache", "routing", "usage"],
     &["gateway", "snapshot"],
     &["proxy", "admin", "tasks"],
 ];

@@ -16,6 +16,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::{
     auth::KeyRing,
+    cache::{Cache, flights::Flights},
     config::Config,
     health::Health,
     routing::Router,
@@ -49,6 +50,10 @@ pub struct Gateway {
     pub client: LazyLock<Client>,
     /// What copies of requests share.
     pub shadows: Shadows,
+    /// Answers that are kept.
+    pub cache: &'static Cache,
+    /// Answers that are being made.
+    pub flights: Arc<Flights>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -63,6 +68,8 @@ impl Gateway {
     /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
+            cache: Cache::leak(metrics.cache.clone()),
+            flights: Arc::default(),
             metrics,
             hosts: Hosts::default(),
             tokens: Tokens::default(),
@@ -89,6 +96,7 @@ impl Gateway {
 
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
+        self.cache.apply(&snapshot.config.cache);
         self.snapshot.store(Arc::new(snapshot));
         self.hosts.forget_unused();
         self.tokens.forget_unused();

@@ -1,6 +1,6 @@
 //! Who is calling, once a key has been read. The plain type that `auth` hands to every stage.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The caller of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,4 +15,15 @@ pub struct Identity {
     pub models: Arc<[String]>,
     /// Whether it is the administrator's.
     pub master: bool,
+    /// What it has of its own about keeping answers.
+    pub cache: CacheChoice,
+}
+
+/// What a key or a route has of its own about keeping answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheChoice {
+    /// Whether they are kept.
+    pub enabled: Option<bool>,
+    /// How long.
+    pub ttl: Option<Duration>,
 }

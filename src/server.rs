@@ -31,7 +31,7 @@ use crate::{
     gateway::Gateway,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{Tasks, reload::Source},
+    tasks::{CacheKeeper, Tasks, reload::Source},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
 };
@@ -136,6 +136,8 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     admin.threads = Some(1);
     admin.add_tcp(&key("admin", wanted.admin));
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
+    let keeper = CacheKeeper(gateway.clone());
+    server.add_service(background_service("cache", keeper));
     let tasks = Tasks {
         gateway,
         source: start.source,

@@ -90,6 +90,7 @@ fn keys(auth: &config::Auth) -> KeyRing {
             user: key.user.as_deref().map(Into::into),
             models: key.models.clone().into(),
             master: false,
+            cache: (&key.cache).into(),
         };
         ring.insert(key.key.expose(), identity);
     }

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, relay, respond, shadow,
+    next, relay, replay, respond, shadow,
 };
 use crate::{
     auth,
@@ -22,8 +22,7 @@ use crate::{
 /// Names become labels, header values and parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Finds the candidates for a request whose body has been read, and has it copied where its route wants
-/// that.
+/// Finds the candidates for a request whose body has been read.
 ///
 /// # Errors
 /// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
@@ -51,6 +50,15 @@ pub(super) fn plan(
     let plan = context.snapshot.router.plan(model, provider, &facts)?;
     context.plan = plan;
     context.deadline = deadline(head, context.started)?;
+    Ok(())
+}
+
+/// Picks the first candidate of a request whose answer has to be made, and has the request copied where its
+/// route wants that.
+///
+/// # Errors
+/// `Unavailable`, `TooExpensive`.
+pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
     next::start(context)?;
     shadow::copy(context, head);
     Ok(())
@@ -134,6 +142,12 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         return;
     }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
+    let has_left = context
+        .watchdog
+        .as_ref()
+        .is_some_and(|watchdog| watchdog.take_left());
+    let is_orphaned = context.relay.as_ref().is_some_and(|relay| relay.has_left());
+    let is_gone = is_gone || has_left || is_orphaned;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
         Some(status) if !is_gone => status,
@@ -159,9 +173,10 @@ fn observe(context: &Context, status: u16) {
         usage: context.usage,
         stream: context.request.stream,
     };
-    let series = match context.plan.current() {
-        Some(candidate) => metrics.series(&candidate.provider.name, &candidate.model),
-        None => metrics.series(&"none".into(), "none"),
+    let series = match (replay::served(context), context.plan.current()) {
+        (Some((provider, model)), _) => metrics.series(&provider, &model),
+        (None, Some(candidate)) => metrics.series(&candidate.provider.name, &candidate.model),
+        (None, None) => metrics.series(&"none".into(), "none"),
     };
     metrics.observe(&series, &seen);
 }
@@ -177,6 +192,12 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     }
     let head = session.req_header();
     let candidate = context.plan.current();
+    let served = replay::served(context);
+    let served = match (&served, candidate) {
+        (Some((provider, model)), _) => Some((&**provider, &**model)),
+        (None, Some(candidate)) => Some((&*candidate.provider.name, &*candidate.model)),
+        (None, None) => None,
+    };
     let identity = &context.identity;
     let milliseconds =
         |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
@@ -192,8 +213,9 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         path: head.uri.path(),
         status,
         model: context.request.model.as_deref(),
-        provider: candidate.map(|candidate| &*candidate.provider.name),
-        served_model: candidate.map(|candidate| &*candidate.model),
+        provider: served.map(|(provider, _)| provider),
+        served_model: served.map(|(_, model)| model),
+        cache: context.caching.name(),
         stream: context.request.stream,
         attempts: &context.attempts,
         error: context.error.as_ref().map(GatewayError::code),

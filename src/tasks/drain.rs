@@ -52,6 +52,7 @@ pub(super) async fn wait(
         }
         tokio::time::sleep(LOOK).await;
     }
+    gateway.cache.flush().await;
     event("stopped", &[("cut_off", &open().to_string())]);
     at_exit();
     logging::flush();

@@ -1,6 +1,8 @@
 //! Prometheus metrics, each declared once. Handles for a provider and model are resolved once and
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
+pub mod cache;
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -14,6 +16,7 @@ use prometheus::{
 };
 
 use crate::{chat::usage::Usage, error::Outcome};
+use cache::CacheMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
 /// cannot grow the metrics by inventing names.
@@ -69,6 +72,8 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// Name look-ups that failed.
     pub dns_failures: IntCounter,
+    /// How the cache serves.
+    pub cache: CacheMetrics,
 }
 
 type ByModel = HashMap<Box<str>, Arc<Series>>;
@@ -223,6 +228,7 @@ impl Metrics {
                 &["result"],
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
+            cache: CacheMetrics::new(&registry)?,
             registry,
         })
     }

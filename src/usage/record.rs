@@ -60,6 +60,8 @@ pub struct Record<'a> {
     pub provider: Option<&'a str>,
     /// The model's name there.
     pub served_model: Option<&'a str>,
+    /// What the cache did for it; `None` where it has nothing to do with it.
+    pub cache: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// What was tried, in order.
@@ -96,6 +98,7 @@ impl Record<'_> {
             ("provider", self.provider),
             ("served_model", self.served_model),
             ("key", self.key),
+            ("cache", self.cache),
             ("error", self.error),
         ] {
             if let Some(value) = value {
@@ -148,6 +151,7 @@ impl Record<'_> {
         text(r#","model":"#, self.model);
         text(r#","provider":"#, self.provider);
         text(r#","served_model":"#, self.served_model);
+        text(r#","cache":"#, self.cache);
         text(r#","error":"#, self.error);
         let _ = write!(
             line,
@@ -210,6 +214,7 @@ mod tests {
             model: Some("gpt-4o"),
             provider: Some("openai"),
             served_model: Some("gpt-4o"),
+            cache: Some("miss"),
             stream: true,
             attempts: &attempts,
             error: Some("provider_unreachable"),

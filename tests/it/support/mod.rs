@@ -11,6 +11,7 @@ pub mod memory;
 pub mod openai;
 pub mod output;
 pub mod process;
+pub mod redis;
 pub mod sse;
 pub mod start;
 pub mod tls;
