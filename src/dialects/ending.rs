@@ -1,12 +1,14 @@
 //! Whether an answer, as its caller got it, is whole and may be given again: it says why it ended, and that
 //! reason is one of its own. Found in the bytes from their end, for this runs on every answer that is kept.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 
 use super::scan::{as_text, scan};
 
 /// An error object. Inside a string its quotes would be escaped.
-const ERROR: &[u8] = b"\"error\":{";
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\":{"));
 
 /// How a dialect says why an answer ended.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Ending {
 
 /// Whether an answer holds an error object.
 pub fn has_error(body: &[u8]) -> bool {
-    memmem::find(body, ERROR).is_some()
+    ERROR.find(body).is_some()
 }
 
 /// The last value of that name that is a string.
