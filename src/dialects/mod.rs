@@ -47,6 +47,7 @@ use crate::{
     error::{AnswerError, GatewayError},
 };
 use ending::Ending;
+use scan::Places;
 use splice::Cuts;
 
 /// A way to speak to language models over HTTP.
@@ -358,6 +359,8 @@ pub struct Inspection {
     pub provider: Option<String>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Where the body's members stand.
+    pub places: Places,
 }
 
 /// Where the model's name stands in a body.
