@@ -14,7 +14,6 @@ use super::{
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
-    next::UnderWay,
     recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
@@ -26,7 +25,7 @@ use crate::{
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
-    health::breaker::Pass,
+    health::leave::Leave,
     identity::Identity,
     routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
@@ -141,10 +140,8 @@ pub struct OpenAttempt {
     pub stale: u8,
     /// Which of the provider's keys is used.
     pub key: usize,
-    /// The leave to ask, until the target has been told how it went.
-    pub pass: Option<Pass>,
-    /// Counts it at the target.
-    pub under_way: UnderWay,
+    /// The leave to ask.
+    pub leave: Leave,
 }
 
 /// Counts a request as open for as long as it lives.
