@@ -270,6 +270,10 @@ async fn carry(
                 if held.is_empty() || (relay.is_holding() && may_wait) {
                     continue;
                 }
+                if !relay.show() {
+                    held.clear();
+                    continue;
+                }
                 let mut tasks = std::mem::take(held);
                 keep(context, Some(relay), &mut tasks);
                 if orphaned.is_some() {

@@ -1,6 +1,8 @@
 //! Streams that break: gone on with by another provider (`routing.resume`), or begun anew where the client
 //! has seen nothing (`routing.hold_until_first_event`).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -401,8 +403,6 @@ async fn an_answer_that_is_held_comes_whole() {
     );
 }
 
-/// The frames of a recorded stream, and the text that each adds.
-fn recorded(file: &str, exchange: usize) -> Vec<(Bytes, String)> {
 #[tokio::test]
 async fn thoughts_are_content_and_the_client_never_gets_two_streams_in_one() {
     for thoughts in [3, 300] {
@@ -487,6 +487,8 @@ async fn a_client_that_is_slow_and_leaves_leaves_nothing_behind() {
     assert_eq!(records.len(), count, "one request, one line");
 }
 
+/// The frames of a recorded stream, and the text that each adds.
+fn recorded(file: &str, exchange: usize) -> Vec<(Bytes, String)> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/recordings")
         .join(file);
