@@ -43,7 +43,7 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             return Err(stop("no candidate"));
         };
         let now = Instant::now();
-        if context.deadline.is_some_and(|deadline| deadline <= now) {
+        if context.is_out_of_time() {
             let said = explain(
                 context,
                 Outcome::Timeout,
@@ -296,12 +296,13 @@ pub fn judge_failure(
         return error;
     };
     if !is_late && *error.esource() == ErrorSource::Downstream {
-        close(
-            context,
-            Outcome::ClientGone,
-            Some(error.to_string()),
-            Verdict::Nothing,
-        );
+        // It left in the middle of a good answer, or before there was any.
+        let said = match attempt.status {
+            Some(..400) => Verdict::Well,
+            _ => Verdict::Nothing,
+        };
+        let detail = Some(error.to_string());
+        close(context, Outcome::ClientGone, detail, said);
         context.error = Some(GatewayError::ClientGone);
         return verdict(error, false);
     }
@@ -412,8 +413,10 @@ fn fail_unless(
                 | FailureClass::Timeout
         )
     );
-    // A provider that answers is well, whatever it says of the request.
+    // A provider that answers is well, whatever it says of the request; one that its client did not wait for
+    // may be.
     let verdict = match (is_ill, status) {
+        _ if outcome == Outcome::Timeout && context.is_out_of_time() => Verdict::Nothing,
         (true, _) if class != ErrorClass::Quota => Verdict::Ill,
         (false, Some(_)) if kind.is_none() => Verdict::Well,
         _ => Verdict::Nothing,

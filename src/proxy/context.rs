@@ -254,6 +254,12 @@ impl Context {
         matches!(kind, Some(Kind::WebSocket(_)))
     }
 
+    /// Whether the time is over that the client itself allows.
+    pub fn is_out_of_time(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// Sets the clock on the provider, never past the attempt's own deadline.
     pub fn wait_until(&self, at: Instant) {
         if let Some(watchdog) = &self.watchdog {

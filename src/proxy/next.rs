@@ -114,6 +114,7 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
         && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();
+        && !context.is_out_of_time()
     }
     is_changed
 }
