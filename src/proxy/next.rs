@@ -96,8 +96,11 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
         return false;
     };
     let now = Instant::now();
-    let usual = context.snapshot.config.routing.key_bench_seconds;
-    let bench = retry_after.unwrap_or_else(|| usual.duration());
+    let rules = &context.snapshot.config.routing;
+    let bench = match retry_after {
+        Some(asked) => asked.min(rules.key_bench_cap_seconds.duration()),
+        None => rules.key_bench_seconds.duration(),
+    };
     let credential = &candidate.provider.credential;
     if let Some(health) = credential.key_health(key) {
         health.bench(bench, now);
@@ -111,10 +114,10 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
     context.keys_refused += 1;
     let is_changed = context.keys_refused < credential.key_count()
         && credential.has_other(key, now)
+        && !context.is_out_of_time()
         && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();
-        && !context.is_out_of_time()
     }
     is_changed
 }
