@@ -23,6 +23,8 @@ pub struct Said {
     blocks: u32,
     /// The block that is open, where it is text.
     open: Option<u32>,
+    /// Whether thoughts were shown.
+    has_thought: bool,
     /// Whether something else than one answer's text and thoughts was said.
     is_other: bool,
     /// Whether it was said why the answer ended.
@@ -50,7 +52,7 @@ impl Said {
                         self.open = Some(*block);
                         self.add(&text.text);
                     }
-                    Content::Thinking(_) => {}
+                    Content::Thinking(thinking) => self.has_thought |= !thinking.text.is_empty(),
                     _ => self.is_other = true,
                 }
             }
@@ -59,6 +61,10 @@ impl Said {
                 delta: Delta::Text(text),
                 ..
             } if self.open == Some(*block) => self.add(text),
+            Event::Delta {
+                delta: Delta::Text(thought),
+                ..
+            } => self.has_thought |= !thought.is_empty(),
             Event::Close { .. } => self.open = None,
             Event::Finish { .. } => self.is_finished = true,
             Event::Usage { usage, .. } => self.counted = usage.merged(Some(self.counted)),
@@ -83,7 +89,7 @@ impl Said {
 
     /// Whether the client has been told anything that matters.
     pub fn is_something(&self) -> bool {
-        self.is_other || !self.text.is_empty()
+        self.is_other || self.has_thought || !self.text.is_empty()
     }
 
     /// Adds what was said to `request` as the beginning of the answer. `trims`: whether the provider takes
@@ -464,6 +470,24 @@ mod tests {
         let mut said = Said::default();
         answer(TEXT).iter().for_each(|event| said.note(event));
         assert!(said.is_finished() && !said.can_go_on());
+    }
+
+    #[test]
+    fn thoughts_are_something_and_can_be_gone_on_with() {
+        let thinking = Part::new(Content::Thinking(Default::default()));
+        let (mut said, block) = (Said::default(), 0);
+        said.note(&Event::Open {
+            choice: 0,
+            block,
+            part: thinking,
+        });
+        assert!(!said.is_something(), "nothing can be read of it yet");
+        said.note(&Event::Delta {
+            choice: 0,
+            block,
+            delta: Delta::Text("Well, ".to_owned()),
+        });
+        assert!(said.is_something() && said.can_go_on());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Limits {
 
 /// Leave to send one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
+pub(super) enum Pass {
     /// As any other.
     Usual,
     /// To find out whether the target is well again: nobody else is sent there meanwhile.
@@ -95,9 +95,9 @@ impl Breaker {
             .is_none_or(|at| at <= now && !inner.is_probing)
     }
 
-    /// Leave to send a request; `None` while there is none. Every leave is followed by
-    /// [`Breaker::report`] or [`Breaker::give_back`].
-    pub fn pass(&self, now: Instant) -> Option<Pass> {
+    /// Leave to send a request; `None` while there is none. [`super::leave::Leave`] holds it, and sees to it
+    /// that [`Breaker::report`] or [`Breaker::give_back`] follows.
+    pub(super) fn pass(&self, now: Instant) -> Option<Pass> {
         let mut inner = self.0.lock();
         match inner.retry_at {
             None => Some(Pass::Usual),
@@ -110,14 +110,14 @@ impl Breaker {
     }
 
     /// The request came to nothing that says anything about the target: its client left.
-    pub fn give_back(&self, pass: Pass) {
+    pub(super) fn give_back(&self, pass: Pass) {
         if pass == Pass::Probe {
             self.0.lock().is_probing = false;
         }
     }
 
     /// How the request went.
-    pub fn report(
+    pub(super) fn report(
         &self,
         pass: Pass,
         is_well: bool,

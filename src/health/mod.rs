@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod budget;
 pub mod ewma;
 pub mod keys;
+pub mod leave;
 pub mod minute;
 pub mod recent;
 

@@ -10,24 +10,23 @@ use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::pe
 
 use super::{
     answer::{Answer, Watched},
+    close::{self, Verdict, close},
     context::{Context, OpenAttempt},
     failure::{blank_failure, explain, no_answer, no_way, retry_delay},
-    next::{self, UnderWay, Verdict},
-    prepare, relay,
+    next, prepare, relay,
 };
 use crate::{
     chat::sse::Frames,
     config::FailureClass,
     dialects::ProviderMessage,
     error::{AnswerError, ErrorClass, GatewayError, Outcome, ProviderFailure},
-    health::breaker::Pass,
+    health::leave::Leave,
     providers::errors::classify as class_of,
     routing::{
         Candidate,
         policy::{self, Failure},
     },
     upstream::failure::classify,
-    usage::record::Attempt,
 };
 
 /// A pooled connection may have been closed by the provider just now. So often the same candidate
@@ -44,7 +43,7 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             return Err(stop("no candidate"));
         };
         let now = Instant::now();
-        if context.deadline.is_some_and(|deadline| deadline <= now) {
+        if context.is_out_of_time() {
             let said = explain(
                 context,
                 Outcome::Timeout,
@@ -54,6 +53,8 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
                 message: said.message,
                 ..blank_failure(context, Outcome::Timeout, None)
             }));
+            // A pooled connection was dead, and there is no time for another.
+            close(context, Outcome::Timeout, None, Verdict::Nothing);
             return Err(stop("the client's deadline has passed"));
         }
         if context.attempt.is_none() && !open(context, &candidate, now) {
@@ -90,13 +91,12 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
 
 /// Writes the request for `candidate`. `false` where it cannot be asked.
 fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
-    let Some(pass) = candidate.health.breaker.pass(now) else {
+    let Some(leave) = Leave::take(&candidate.health, now) else {
         return false;
     };
     let call = match prepare::call(context, candidate) {
         Ok(call) => call,
         Err(error) => {
-            candidate.health.breaker.give_back(pass);
             if context.failure.is_none() {
                 context.error = Some(error);
             }
@@ -122,8 +122,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         error_kind: None,
         stale: 0,
         key: provider.credential.pick(now),
-        pass: Some(pass),
-        under_way: UnderWay::at(&candidate.health),
+        leave,
     });
     true
 }
@@ -205,9 +204,9 @@ fn is_well(context: &mut Context, now: Instant) {
     let took = now.saturating_duration_since(attempt.started);
     candidate.health.latency.add(took, now);
     candidate.health.recent.add(took);
-    if attempt.pass == Some(Pass::Probe) {
-        attempt.pass = None;
-        next::report(context, candidate, Pass::Probe, Verdict::Well);
+    if attempt.leave.is_probe() {
+        let rules = &context.snapshot.config.routing;
+        close::report(rules, candidate, &mut attempt.leave, true);
     }
 }
 
@@ -297,12 +296,13 @@ pub fn judge_failure(
         return error;
     };
     if !is_late && *error.esource() == ErrorSource::Downstream {
-        close(
-            context,
-            Outcome::ClientGone,
-            Some(error.to_string()),
-            Verdict::Nothing,
-        );
+        // It left in the middle of a good answer, or before there was any.
+        let said = match attempt.status {
+            Some(..400) => Verdict::Well,
+            _ => Verdict::Nothing,
+        };
+        let detail = Some(error.to_string());
+        close(context, Outcome::ClientGone, detail, said);
         context.error = Some(GatewayError::ClientGone);
         return verdict(error, false);
     }
@@ -413,8 +413,10 @@ fn fail_unless(
                 | FailureClass::Timeout
         )
     );
-    // A provider that answers is well, whatever it says of the request.
+    // A provider that answers is well, whatever it says of the request; one that its client did not wait for
+    // may be.
     let verdict = match (is_ill, status) {
+        _ if outcome == Outcome::Timeout && context.is_out_of_time() => Verdict::Nothing,
         (true, _) if class != ErrorClass::Quota => Verdict::Ill,
         (false, Some(_)) if kind.is_none() => Verdict::Well,
         _ => Verdict::Nothing,
@@ -441,65 +443,6 @@ fn fail_unless(
     context.first_byte = None;
     context.stop_beating();
     another
-}
-
-/// Moves the attempt under way to those that are over.
-fn close(context: &mut Context, outcome: Outcome, detail: Option<String>, verdict: Verdict) {
-    context.stop_waiting();
-    let (Some(attempt), Some(candidate)) = (context.attempt.take(), context.plan.current()) else {
-        return;
-    };
-    tell(context, &attempt, candidate, verdict);
-    let gateway = context.gateway();
-    let metrics = &gateway.metrics;
-    let series = metrics.series(&candidate.provider.name, &candidate.model);
-    metrics.attempt(&series, outcome);
-    let ms = attempt.started.elapsed().as_millis();
-    let record = Attempt {
-        provider: candidate.provider.name.clone(),
-        model: candidate.model.clone(),
-        outcome,
-        status: attempt.status,
-        ms: u64::try_from(ms).unwrap_or(u64::MAX),
-        detail,
-    };
-    context.attempts.push(record);
-}
-
-/// Tells the target, its provider and its key how the attempt went.
-fn tell(context: &Context, attempt: &OpenAttempt, candidate: &Candidate, verdict: Verdict) {
-    let is_answered = attempt.status.is_some_and(|status| status < 400);
-    let verdict = match verdict {
-        // The client left in the middle of a good answer.
-        Verdict::Nothing if is_answered => Verdict::Well,
-        verdict => verdict,
-    };
-    let now = Instant::now();
-    match (attempt.pass, verdict) {
-        (Some(pass), verdict) => next::report(context, candidate, pass, verdict),
-        // The probe was told at the head; that it broke off later counts as well.
-        (None, Verdict::Ill) => next::report(context, candidate, Pass::Usual, verdict),
-        (None, _) => {}
-    }
-    match verdict {
-        Verdict::Ill if attempt.head.is_none() => {
-            candidate.health.latency.add(now - attempt.started, now);
-        }
-        Verdict::Well => {
-            let limits = policy::budget(&context.snapshot.config.routing.retries);
-            candidate.provider.health.budget.success(&limits);
-            if let Some(key) = candidate.provider.credential.key_health(attempt.key) {
-                key.clear();
-            }
-            if let Some(usage) = &context.usage {
-                // Exact up to 2^52, far beyond any answer.
-                #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
-                let tokens = usage.total() as f64;
-                candidate.health.minute.add(0.0, tokens, now);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// How an answer below 400 is passed on.
@@ -529,3 +472,6 @@ fn verdict(mut error: Box<Error>, another: bool) -> Box<Error> {
     error.set_retry(another);
     error
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,6 @@ use super::{
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
-    next::UnderWay,
     recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
@@ -26,7 +25,7 @@ use crate::{
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
-    health::breaker::Pass,
+    health::leave::Leave,
     identity::Identity,
     routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
@@ -141,10 +140,8 @@ pub struct OpenAttempt {
     pub stale: u8,
     /// Which of the provider's keys is used.
     pub key: usize,
-    /// The leave to ask, until the target has been told how it went.
-    pub pass: Option<Pass>,
-    /// Counts it at the target.
-    pub under_way: UnderWay,
+    /// The leave to ask.
+    pub leave: Leave,
 }
 
 /// Counts a request as open for as long as it lives.
@@ -255,6 +252,12 @@ impl Context {
     pub fn is_websocket(&self) -> bool {
         let kind = self.endpoint.map(|endpoint| endpoint.kind);
         matches!(kind, Some(Kind::WebSocket(_)))
+    }
+
+    /// Whether the time is over that the client itself allows.
+    pub fn is_out_of_time(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Sets the clock on the provider, never past the attempt's own deadline.

@@ -26,6 +26,7 @@ use super::{
     context::{Context, Role},
     hedge, recording,
     relay::Relay,
+    settle,
     watchdog::Watchdog,
 };
 use crate::{cache::flights::Flight, error::GatewayError};
@@ -91,10 +92,15 @@ pub async fn run(
         .await;
         // The handle is gone: a child that still runs sees its client leave, and settles.
         let _ = task.await;
-        let is_done = carried?;
-        match relay.take() {
-            Some(left) => child = nursery.child(session, *left),
-            None => return end(session, context, held, is_done).await,
+        match (carried, relay.take()) {
+            (Ok(_), Some(left)) => child = nursery.child(session, *left),
+            (Ok(is_done), None) => return end(session, context, held, is_done).await,
+            (Err(error), left) => {
+                if let Some(mut left) = left {
+                    settle::abandon(session, &mut left);
+                }
+                return Err(error);
+            }
         }
     }
 }
@@ -262,6 +268,10 @@ async fn carry(
                 held.append(&mut tasks);
                 let may_wait = held.len() < MAX_HELD && !held.iter().any(is_last);
                 if held.is_empty() || (relay.is_holding() && may_wait) {
+                    continue;
+                }
+                if !relay.show() {
+                    held.clear();
                     continue;
                 }
                 let mut tasks = std::mem::take(held);

@@ -22,6 +22,7 @@ mod answer;
 mod attempt;
 mod body;
 mod caching;
+mod close;
 pub mod connection;
 mod context;
 mod delegate;

@@ -5,7 +5,10 @@
 //! [`Context`] back, for another child to take over.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,12 +34,25 @@ pub struct Relay {
     pub hedge_after: Option<Duration>,
     /// Whether the other of two was faster: then this one never was.
     has_lost: AtomicBool,
-    has_content: AtomicBool,
+    held: Mutex<Held>,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
     /// Whether the client has left, and the answer is made for others.
     has_left: AtomicBool,
+    /// What a child left behind. It has no relay of its own meanwhile: they would hold each other for ever.
     next: Mutex<Option<Box<Context>>>,
+}
+
+/// What becomes of an answer that is held back; decided once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    /// Nobody knows yet.
+    #[default]
+    Back,
+    /// The client sees it.
+    Shown,
+    /// The client never sees it: another one takes its place.
+    Dropped,
 }
 
 /// What a child leaves behind that could not end its answer itself.
@@ -110,12 +126,40 @@ impl Relay {
 
     /// Whether the client has to wait with what is there.
     pub fn is_holding(&self) -> bool {
-        self.holds && !self.has_content.load(Ordering::Relaxed)
+        self.holds && *self.held.lock() == Held::Back
     }
 
-    /// The context that the last child left.
-    pub fn take(&self) -> Option<Box<Context>> {
-        self.next.lock().take()
+    /// From now on the client sees the answer. `false` where it has been given up: nobody sees it.
+    pub fn show(&self) -> bool {
+        if !self.holds {
+            return true;
+        }
+        let mut held = self.held.lock();
+        if *held == Held::Back {
+            *held = Held::Shown;
+        }
+        *held == Held::Shown
+    }
+
+    /// Gives an answer up of which the client sees nothing. `false` where it does.
+    pub fn give_up(&self) -> bool {
+        let mut held = self.held.lock();
+        let is_unseen = self.holds && *held == Held::Back;
+        if is_unseen {
+            *held = Held::Dropped;
+        }
+        is_unseen
+    }
+
+    /// The context that the last child left, for another one to go on with.
+    pub fn take(self: &Arc<Self>) -> Option<Box<Context>> {
+        let mut left = self.next.lock().take()?;
+        left.relay = Some(self.clone());
+        let mut held = self.held.lock();
+        if *held == Held::Dropped {
+            *held = Held::Back;
+        }
+        Some(left)
     }
 }
 
@@ -133,7 +177,7 @@ pub fn note_content(context: &Context) {
         && relay.is_holding()
         && streamed.has_content()
     {
-        relay.has_content.store(true, Ordering::Relaxed);
+        relay.show();
     }
 }
 
@@ -142,7 +186,7 @@ pub fn break_up(context: &mut Context, failure: Failure) {
     let Some(relay) = context.relay.clone() else {
         return;
     };
-    if relay.is_holding() {
+    if relay.give_up() {
         // Where nobody is left, the next child says so: the client has not seen a head yet.
         context.is_lost = !next::follow(context, failure);
         context.answer = Answer::Undecided;
@@ -181,7 +225,7 @@ pub async fn leave(session: &mut Session, context: &mut Context) -> bool {
             empty.open = context.open.clone();
             let mut next = std::mem::replace(context, empty);
             next.began = next.began.or(next.first_byte.take());
-            if let Some(relay) = next.relay.clone() {
+            if let Some(relay) = next.relay.take() {
                 *relay.next.lock() = Some(Box::new(next));
             }
             true
@@ -210,5 +254,27 @@ pub async fn end(session: &mut Session, context: &mut Context, error: GatewayErr
     {
         context.answer = Answer::Streamed(streamed);
         respond::break_off(session, context, error).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding() -> Relay {
+        Relay {
+            holds: true,
+            ..Relay::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_held_is_shown_or_given_up_and_never_both() {
+        let relay = holding();
+        assert!(relay.is_holding() && relay.show());
+        assert!(!relay.is_holding() && !relay.give_up(), "the client has it");
+        let relay = holding();
+        assert!(relay.give_up() && !relay.show(), "another one comes");
+        assert!(Relay::default().show() && !Relay::default().give_up());
     }
 }

@@ -161,6 +161,15 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
     arm_for_next_head(session, context);
 }
 
+/// Counts and logs a request whose client left while somebody else was to go on with it.
+pub(super) fn abandon(session: &Session, context: &mut Context) {
+    context.error = Some(GatewayError::ClientGone);
+    context.gateway().metrics.client_disconnects.inc();
+    let status = GatewayError::ClientGone.status().as_u16();
+    observe(context, status);
+    log_line(session, context, status);
+}
+
 fn observe(context: &Context, status: u16) {
     let metrics = &context.gateway().metrics;
     let seen = Observation {

@@ -92,6 +92,9 @@ impl Asking<'_> {
         let Some(class) = failure.class else {
             return Next::Stop;
         };
+        if self.deadline.is_some_and(|deadline| deadline <= self.now) {
+            return Next::Stop;
+        }
         if class == FailureClass::ContextWindow && self.take_larger(plan) {
             return Next::Now;
         }

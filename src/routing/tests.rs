@@ -11,7 +11,7 @@ use crate::{
     chat::target::Quirks,
     config::{Routing, StrategyName},
     dialects,
-    health::ProviderHealth,
+    health::{ProviderHealth, leave::Leave},
     routing::{
         policy::{Asking, Failure, Next},
         pool::{Target, Tier},
@@ -163,6 +163,13 @@ fn failure(class: FailureClass) -> Failure {
         is_repeatable: true,
         retry_after: None,
     }
+}
+
+/// Lets a target be known for a failure.
+fn fails(candidate: &Candidate, rules: &Routing) {
+    let now = Instant::now();
+    let mut leave = Leave::take(&candidate.health, now).unwrap();
+    leave.report(false, now, &policy::breaker(rules));
 }
 
 fn who(plan: &Plan) -> &str {
@@ -326,9 +333,7 @@ fn a_budget_that_is_used_up_lets_nobody_be_asked_again() {
     let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
     asking.start(&mut plan);
     // A target that is known to fail.
-    let breaker = &plan.current().unwrap().health.breaker;
-    let pass = breaker.pass(asking.now).unwrap();
-    breaker.report(pass, false, asking.now, &policy::breaker(&rules));
+    fails(plan.current().unwrap(), &rules);
     for _ in 0..2 {
         assert!(matches!(
             asking.next(&mut plan, failure(FailureClass::ServerError)),

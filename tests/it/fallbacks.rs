@@ -251,6 +251,19 @@ async fn the_only_key_is_refused_and_nobody_else_is_there() {
 }
 
 #[tokio::test]
+async fn no_key_is_benched_for_longer_than_the_cap_whatever_its_provider_says() {
+    let refused = Script::json(401, openai::error("who are you?"))
+        .with_header("retry-after", "18446744073709549568");
+    let scene = scene(refused, good(), "", "key_bench_cap_seconds: 90").await;
+    let answer = scene.gateway.call(Request::chat(openai::chat("m"))).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let health = scene.gateway.admin("/admin/health").await.json();
+    let benched = &health["providers"]["one"]["keys"]["benched"][0];
+    let left = benched["seconds_left"].as_f64().unwrap();
+    assert!((80.0..=90.0).contains(&left), "{health}");
+}
+
+#[tokio::test]
 async fn each_key_is_tried_once_even_where_none_is_benched() {
     let refused = || Script::json(401, openai::error("no such key"));
     let one = ScriptedUpstream::start([refused()]).await;
