@@ -186,9 +186,12 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         .headers
         .get(header::CONTENT_LENGTH)
         .is_some_and(|length| length == "0");
-    // What a server error says changes nothing where somebody else can be asked.
-    let is_lost =
-        head.status.is_server_error() && next::ask(context, |asking, plan| asking.has_next(plan));
+    // What a server error says changes nothing where somebody else is asked at once.
+    let is_lost = head.status.is_server_error()
+        && !context.is_second()
+        && next::ask(context, |asking, plan| {
+            asking.has_next(plan, FailureClass::ServerError)
+        });
     if has_no_body || is_lost {
         return Err(judge_error_body(context, &[]));
     }

@@ -81,7 +81,6 @@ pub fn follow(context: &mut Context, failure: Failure) -> bool {
             true
         }
         Next::After(wait) => {
-            context.gateway().metrics.retries.inc();
             context.backoff = Some(Instant::now() + wait);
             true
         }
@@ -143,7 +142,10 @@ pub async fn wait(session: &mut Session, context: &mut Context) -> pingora::Resu
         return Err(dropped());
     }
     match ask(context, |asking, plan| asking.start(plan)) {
-        true => Ok(()),
+        true => {
+            context.gateway().metrics.retries.inc();
+            Ok(())
+        }
         // The failure before says more than that nobody is left.
         false => Err(Error::explain(
             pingora::ErrorType::InternalError,

@@ -1,6 +1,9 @@
 //! The two ends of a request: who may serve it, and what is said and counted when it is over.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pingora::{Error, http::RequestHeader};
 use pingora_proxy::Session;
@@ -170,24 +173,35 @@ pub(super) fn abandon(session: &Session, context: &mut Context) {
     log_line(session, context, status);
 }
 
+/// Who was asked last, or whose answer is given again; nobody where it never came to that.
+fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
+    let last = || {
+        let attempt = context.attempts.last()?;
+        Some((attempt.provider.clone(), attempt.model.clone()))
+    };
+    replay::served(context).or_else(last)
+}
+
 fn observe(context: &Context, status: u16) {
     let metrics = &context.gateway().metrics;
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
-        first_byte: context
-            .began
-            .or(context.first_byte)
-            .map(|at| (at - context.started).as_secs_f64()),
+        first_byte: first_byte(context).map(|took| took.as_secs_f64()),
         usage: context.usage,
         stream: context.request.stream,
     };
-    let series = match (replay::served(context), context.plan.current()) {
-        (Some((provider, model)), _) => metrics.series(&provider, &model),
-        (None, Some(candidate)) => metrics.series(&candidate.provider.name, &candidate.model),
-        (None, None) => metrics.series(&"none".into(), "none"),
+    let series = match served(context) {
+        Some((provider, model)) => metrics.series(&provider, &model),
+        None => metrics.series(&"none".into(), "none"),
     };
     metrics.observe(&series, &seen);
+}
+
+/// How long the client waited for the first byte, whoever else went on with the answer.
+fn first_byte(context: &Context) -> Option<Duration> {
+    let at = context.began.or(context.first_byte)?;
+    Some(at.saturating_duration_since(context.started))
 }
 
 fn log_line(session: &Session, context: &Context, status: u16) {
@@ -200,16 +214,10 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         return;
     }
     let head = session.req_header();
-    let candidate = context.plan.current();
-    let served = replay::served(context);
-    let served = match (&served, candidate) {
-        (Some((provider, model)), _) => Some((&**provider, &**model)),
-        (None, Some(candidate)) => Some((&*candidate.provider.name, &*candidate.model)),
-        (None, None) => None,
-    };
+    let served = served(context);
+    let served = served.as_ref();
     let identity = &context.identity;
-    let milliseconds =
-        |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let record = Record {
         id: context.id.as_str(),
         client: session
@@ -228,8 +236,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         stream: context.request.stream,
         attempts: &context.attempts,
         error: context.error.as_ref().map(GatewayError::code),
-        latency_ms: milliseconds(Instant::now()),
-        first_byte_ms: context.first_byte.map(milliseconds),
+        latency_ms: milliseconds(context.started.elapsed()),
+        first_byte_ms: first_byte(context).map(milliseconds),
         bytes_in: context.body.len(),
         bytes_out: context.bytes_out,
         usage: context.usage,
