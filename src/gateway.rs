@@ -15,11 +15,13 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use crate::{
-    auth::KeyRing,
+    auth::{self, KeyRing},
     cache::{Cache, flights::Flights},
     config::Config,
     health::Health,
-    routing::Router,
+    identity::Identity,
+    routing::{Plan, Router, Wishes, facts::Facts},
+    error::GatewayError,
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
@@ -38,6 +40,39 @@ pub struct Snapshot {
 
 /// The state of the process.
 pub struct Gateway {
+impl Snapshot {
+    /// The plan for a request of `identity` that names `model` and perhaps a provider. Whatever the client
+    /// names it must be allowed to use; where it names no model, whoever is asked.
+    ///
+    /// # Errors
+    /// `ModelForbidden`, and those of [`Router::plan`], [`Wishes::read`] and [`Router::lead`].
+    pub fn plan(
+        &self,
+        identity: &Identity,
+        model: Option<&str>,
+        provider: Option<&str>,
+        facts: &Facts<'_>,
+    ) -> Result<Plan, GatewayError> {
+        let asked = self.router.asked(model, provider);
+        if let Some(asked) = asked {
+            auth::permit(identity, asked)?;
+        }
+        let mut plan = self.router.plan(model, provider, facts)?;
+        if asked.is_none() && !identity.models.is_empty() {
+            plan.limits.models = Some(identity.models.clone());
+        }
+        if let Some(headers) = facts.headers {
+            let wishes = Wishes::read(headers)?;
+            for name in wishes.fallbacks.as_deref().unwrap_or_default() {
+                auth::permit(identity, name)?;
+                self.router.lead(name)?;
+            }
+            plan.heed(wishes);
+        }
+        Ok(plan)
+    }
+}
+
     /// Counters.
     pub metrics: Metrics,
     /// Providers' addresses.

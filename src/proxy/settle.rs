@@ -14,7 +14,6 @@ use super::{
     next, relay, replay, respond, shadow,
 };
 use crate::{
-    auth,
     config::RequestLog,
     error::GatewayError,
     routing::facts::Facts,
@@ -43,15 +42,13 @@ pub(super) fn plan(
             return Err(GatewayError::invalid(message, Some(field)));
         }
     }
-    if let Some(asked) = context.snapshot.router.asked(model, provider) {
-        auth::permit(&context.identity, asked)?;
-    }
     let facts = Facts {
         headers: Some(&head.headers),
         ..next::facts(context)
     };
-    let plan = context.snapshot.router.plan(model, provider, &facts)?;
-    context.plan = plan;
+    context.plan = context
+        .snapshot
+        .plan(&context.identity, model, provider, &facts)?;
     context.deadline = deadline(head, context.started)?;
     Ok(())
 }
