@@ -5,11 +5,13 @@
 pub mod shadow;
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -18,10 +20,10 @@ use crate::{
     auth::{self, KeyRing},
     cache::{Cache, flights::Flights},
     config::Config,
+    error::GatewayError,
     health::Health,
     identity::Identity,
     routing::{Plan, Router, Wishes, facts::Facts},
-    error::GatewayError,
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
@@ -38,8 +40,6 @@ pub struct Snapshot {
     pub router: Router,
 }
 
-/// The state of the process.
-pub struct Gateway {
 impl Snapshot {
     /// The plan for a request of `identity` that names `model` and perhaps a provider. Whatever the client
     /// names it must be allowed to use; where it names no model, whoever is asked.
@@ -73,6 +73,8 @@ impl Snapshot {
     }
 }
 
+/// The state of the process.
+pub struct Gateway {
     /// Counters.
     pub metrics: Metrics,
     /// Providers' addresses.
@@ -132,10 +134,21 @@ impl Gateway {
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
         self.cache.apply(&snapshot.config.cache);
+        if !snapshot.config.routing.breaker.enabled {
+            self.health.close_breakers();
+        }
+        let named: HashSet<_> = snapshot.router.named().collect();
+        let before = self.snapshot.load_full();
+        for (provider, model) in before.router.named() {
+            if !named.contains(&(provider, model)) {
+                self.health.provider(provider).forget(model);
+            }
+        }
+        drop(named);
         self.snapshot.store(Arc::new(snapshot));
         self.hosts.forget_unused();
         self.tokens.forget_unused();
-        self.health.forget_unused();
+        self.health.forget_unused(Instant::now());
     }
 
     /// Whether the process is on its way out.

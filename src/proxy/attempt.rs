@@ -91,7 +91,9 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
 
 /// Writes the request for `candidate`. `false` where it cannot be asked.
 fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
-    let Some(leave) = Leave::take(&candidate.health, now) else {
+    let rules = &context.snapshot.config.routing;
+    let (limits, breaker) = (policy::budget(&rules.retries), policy::breaker(rules));
+    let Some(leave) = Leave::take(&candidate.health, now, &breaker) else {
         return false;
     };
     let call = match prepare::call(context, candidate) {
@@ -105,8 +107,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
     };
     context.error = None;
     let provider = &candidate.provider;
-    if context.attempts.is_empty() {
-        let limits = policy::budget(&context.snapshot.config.routing.retries);
+    if context.attempts.is_empty() && !context.is_second() {
         provider.health.budget.first_call(&limits);
     }
     candidate.health.minute.add(1.0, 0.0, now);
