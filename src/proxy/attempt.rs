@@ -52,7 +52,7 @@ pub fn begin(context: &mut Context) -> pingora::Result<Option<Box<HttpPeer>>> {
             return Err(stop("the client's deadline has passed"));
         }
         if context.attempt.is_none() && !open(context, &candidate, now) {
-            if next::ask(context, |asking, plan| asking.skip(plan)) {
+            if skip(context, now) {
                 continue;
             }
             // Where somebody was asked, that failure says more.
@@ -114,6 +114,7 @@ fn skip(context: &mut Context, now: Instant) -> bool {
         context.plan.pass_over(now);
         return false;
     }
+    next::ask(context, |asking, plan| asking.skip(plan))
 }
 
 /// Writes the request for `candidate`. `false` where it cannot be asked.

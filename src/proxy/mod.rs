@@ -264,7 +264,6 @@ impl ProxyHttp for Proxy {
                 return Ok(peer);
             }
         }
-        attempt::begin(context)
     }
 
     async fn connected_to_upstream(

@@ -74,6 +74,11 @@ pub fn nobody(context: &mut Context) -> GatewayError {
 pub fn follow(context: &mut Context, failure: Failure) -> bool {
     let failed = context.plan.current().cloned();
     context.keys_refused = 0;
+    if context.is_second() {
+        // The first of the two goes on.
+        ask(context, |asking, plan| asking.note(plan, failure));
+        return false;
+    }
     match ask(context, |asking, plan| asking.next(plan, failure)) {
         Next::Now => {
             context.gateway().metrics.fallbacks.inc();
@@ -114,6 +119,7 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
     let is_changed = context.keys_refused < credential.key_count()
         && credential.has_other(key, now)
         && !context.is_out_of_time()
+        && !context.is_second()
         && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();

@@ -23,11 +23,13 @@ use crate::{
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
+/// The status in the log where the client had left.
+const GONE: u16 = 499;
 
 /// Finds the candidates for a request whose body has been read.
 ///
 /// # Errors
-/// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
+/// Those of [`crate::gateway::Snapshot::plan`].
 pub(super) fn plan(
     head: &RequestHeader,
     context: &mut Context,
@@ -137,35 +139,36 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         }
         _ => {}
     }
-    // Of two that were asked the other was faster: its line is the request's.
-    if context.relay.as_ref().is_some_and(|relay| relay.has_lost()) {
-        return;
-    }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
     let has_left = context
         .watchdog
         .as_ref()
         .is_some_and(|watchdog| watchdog.take_left());
-    let is_orphaned = context.relay.as_ref().is_some_and(|relay| relay.has_left());
+    let relay = context.relay.clone();
+    let is_orphaned = relay.as_ref().is_some_and(|relay| relay.has_left());
     let is_gone = is_gone || has_left || is_orphaned;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
         Some(status) if !is_gone => status,
-        _ => 499,
+        _ => GONE,
     };
-    if is_gone {
-        context.gateway().metrics.client_disconnects.inc();
+    if relay.is_none_or(|relay| relay.conclude(context, status, is_gone)) {
+        tell(session, context, status, is_gone);
     }
-    observe(context, status);
-    log_line(session, context, status);
     arm_for_next_head(session, context);
 }
 
-/// Counts and logs a request whose client left while somebody else was to go on with it.
-pub(super) fn abandon(session: &Session, context: &mut Context) {
+/// Counts and logs a request whose client left before somebody else could go on with it.
+pub(super) fn abandon(session: &Session, mut context: Context) {
     context.error = Some(GatewayError::ClientGone);
-    context.gateway().metrics.client_disconnects.inc();
-    let status = GatewayError::ClientGone.status().as_u16();
+    tell(session, &context, GONE, true);
+}
+
+/// Counts and logs a request that is over.
+pub(super) fn tell(session: &Session, context: &Context, status: u16, is_gone: bool) {
+    if is_gone {
+        context.gateway().metrics.client_disconnects.inc();
+    }
     observe(context, status);
     log_line(session, context, status);
 }
@@ -227,8 +230,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         path: head.uri.path(),
         status,
         model: context.request.model.as_deref(),
-        provider: served.map(|(provider, _)| provider),
-        served_model: served.map(|(_, model)| model),
+        provider: served.map(|(provider, _)| &**provider),
+        served_model: served.map(|(_, model)| &**model),
         cache: context.caching.name(),
         stream: context.request.stream,
         attempts: &context.attempts,
