@@ -108,16 +108,8 @@ fn keys(auth: &config::Auth) -> KeyRing {
 fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Result<Member, String> {
     let entry = settings.entry(name);
     let provider = provider(name, settings, entry, lasting)?;
-    let listed = |own: &[String], known: Option<&Vec<String>>| match own {
-        [] => known.cloned().unwrap_or_default(),
-        own => own.to_vec(),
-    };
     Ok(Member {
         models: listed(&settings.models, entry.map(|entry| &entry.models)),
-        allowed: listed(
-            &settings.allowed_models,
-            entry.map(|entry| &entry.allowed_models),
-        ),
         patterns: entry.map_or(&[], |entry| entry.patterns.as_slice()),
         priority: settings.priority,
         any_model: match entry {
@@ -130,6 +122,14 @@ fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Resu
             .or_else(|| entry?.default_model.clone()),
         provider: Arc::new(provider),
     })
+}
+
+/// What is configured, or else what the catalog says.
+fn listed(own: &[String], known: Option<&Vec<String>>) -> Vec<String> {
+    match own {
+        [] => known.cloned().unwrap_or_default(),
+        own => own.to_vec(),
+    }
 }
 
 fn provider(
@@ -199,6 +199,10 @@ fn provider(
         timeouts: patience(settings, entry),
         local: entry.is_some_and(|entry| entry.local),
         lists_models: entry.is_none_or(|entry| entry.lists_models),
+        allowed_models: listed(
+            &settings.allowed_models,
+            entry.map(|entry| &entry.allowed_models),
+        ),
         health: lasting.health.provider(name),
     };
     Provider::new(built, lasting.hosts)

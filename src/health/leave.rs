@@ -21,8 +21,8 @@ pub struct Leave {
 
 impl Leave {
     /// Leave to send a request to `target`; `None` while there is none.
-    pub fn take(target: &Arc<Target>, now: Instant) -> Option<Self> {
-        let pass = target.breaker.pass(now)?;
+    pub fn take(target: &Arc<Target>, now: Instant, limits: &Limits) -> Option<Self> {
+        let pass = target.breaker.pass(now, limits)?;
         target.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Leave {
             target: target.clone(),
@@ -74,7 +74,7 @@ mod tests {
     /// A target whose breaker is open, and when it lets a probe through.
     fn open() -> (Arc<Target>, Instant) {
         let (target, now) = (Arc::new(Target::default()), Instant::now());
-        let mut leave = Leave::take(&target, now).unwrap();
+        let mut leave = Leave::take(&target, now, &LIMITS).unwrap();
         let change = leave.report(false, now, &LIMITS);
         assert_eq!(change, Some(Change::Opened));
         (target, now + LIMITS.cooldown)
@@ -83,18 +83,39 @@ mod tests {
     #[test]
     fn a_probe_of_which_nothing_is_ever_heard_leaves_room_for_another() {
         let (target, later) = open();
-        let probe = Leave::take(&target, later).unwrap();
-        assert!(probe.is_probe() && Leave::take(&target, later).is_none());
+        let probe = Leave::take(&target, later, &LIMITS).unwrap();
+        assert!(probe.is_probe() && Leave::take(&target, later, &LIMITS).is_none());
         assert_eq!(target.in_flight.load(Ordering::Relaxed), 1);
         drop(probe);
         assert_eq!(target.in_flight.load(Ordering::Relaxed), 0);
-        assert!(Leave::take(&target, later).unwrap().is_probe());
+        assert!(Leave::take(&target, later, &LIMITS).unwrap().is_probe());
+    }
+
+    #[test]
+    fn where_breakers_are_turned_off_an_open_one_keeps_nobody_away() {
+        let (target, _) = open();
+        let (now, off) = (
+            Instant::now(),
+            Limits {
+                is_enabled: false,
+                ..LIMITS
+            },
+        );
+        assert!(Leave::take(&target, now, &LIMITS).is_none());
+        let mut leave = Leave::take(&target, now, &off).unwrap();
+        assert!(!leave.is_probe());
+        assert_eq!(leave.report(false, now, &off), None);
+        assert_eq!(
+            target.breaker.state(now),
+            State::Closed,
+            "whatever comes of it"
+        );
     }
 
     #[test]
     fn a_probe_that_went_well_and_then_broke_off_counts_as_a_failure_like_any_other() {
         let (target, later) = open();
-        let mut probe = Leave::take(&target, later).unwrap();
+        let mut probe = Leave::take(&target, later, &LIMITS).unwrap();
         assert_eq!(probe.report(true, later, &LIMITS), Some(Change::Closed));
         assert_eq!(probe.report(true, later, &LIMITS), None, "told already");
         assert_eq!(probe.report(false, later, &LIMITS), Some(Change::Opened));

@@ -33,8 +33,12 @@ use crate::{
 /// is asked again before that counts as a failure.
 const MAX_STALE: u8 = 3;
 
-/// Begins an attempt at the current candidate, or at the first behind it that can be asked.
-pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+/// Begins an attempt at the current candidate, or at the first behind it that can be asked. `None` where
+/// somebody is to be asked after a while.
+///
+/// # Errors
+/// Where nobody is left.
+pub fn begin(context: &mut Context) -> pingora::Result<Option<Box<HttpPeer>>> {
     if std::mem::take(&mut context.is_lost) {
         return Err(stop("nobody is left"));
     }
@@ -44,21 +48,11 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         };
         let now = Instant::now();
         if context.is_out_of_time() {
-            let said = explain(
-                context,
-                Outcome::Timeout,
-                &Error::new_up(ErrorType::ReadTimedout),
-            );
-            context.failure = context.failure.take().or(Some(ProviderFailure {
-                message: said.message,
-                ..blank_failure(context, Outcome::Timeout, None)
-            }));
-            // A pooled connection was dead, and there is no time for another.
-            close(context, Outcome::Timeout, None, Verdict::Nothing);
+            give_up(context, now);
             return Err(stop("the client's deadline has passed"));
         }
         if context.attempt.is_none() && !open(context, &candidate, now) {
-            if next::ask(context, |asking, plan| asking.skip(plan)) {
+            if skip(context, now) {
                 continue;
             }
             // Where somebody was asked, that failure says more.
@@ -75,23 +69,59 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
                 let connect = &mut peer.options.total_connection_timeout;
                 *connect = Some(connect.map_or(rest, |usual| usual.min(rest)));
             }
-            return Ok(peer);
+            return Ok(Some(peer));
         }
         let said = ProviderMessage {
             message: no_way(&candidate.provider),
             ..ProviderMessage::default()
         };
         // What comes next is picked now: there is nobody yet whom Pingora could ask again.
-        if !fail(context, Outcome::Dns, None, said) || context.backoff.is_some() {
-            context.backoff = None;
+        if !fail(context, Outcome::Dns, None, said) {
             return Err(stop("no address"));
+        }
+        if context.backoff.is_some() {
+            return Ok(None);
         }
     }
 }
 
+/// The client's deadline has passed before anybody could be asked, or asked again.
+fn give_up(context: &mut Context, now: Instant) {
+    if context.attempt.is_none() {
+        context.plan.pass_over(now);
+    }
+    if context.failure.is_none() {
+        let error = Error::new_up(ErrorType::ReadTimedout);
+        let said = match context.attempt {
+            Some(_) => explain(context, Outcome::Timeout, &error).message,
+            None => {
+                "The time that `X-Gateway-Timeout` allows was over before a provider was asked."
+                    .to_owned()
+            }
+        };
+        context.failure = Some(ProviderFailure {
+            message: said,
+            ..blank_failure(context, Outcome::Timeout, None)
+        });
+    }
+    // A pooled connection was dead, and there is no time for another.
+    close(context, Outcome::Timeout, None, Verdict::Nothing);
+}
+
+/// Passes over the current candidate, which cannot be asked. `false` where nobody else can be.
+fn skip(context: &mut Context, now: Instant) -> bool {
+    if context.is_second() {
+        context.plan.pass_over(now);
+        return false;
+    }
+    next::ask(context, |asking, plan| asking.skip(plan))
+}
+
 /// Writes the request for `candidate`. `false` where it cannot be asked.
 fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
-    let Some(leave) = Leave::take(&candidate.health, now) else {
+    let rules = &context.snapshot.config.routing;
+    let (limits, breaker) = (policy::budget(&rules.retries), policy::breaker(rules));
+    let Some(leave) = Leave::take(&candidate.health, now, &breaker) else {
         return false;
     };
     let call = match prepare::call(context, candidate) {
@@ -105,8 +135,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
     };
     context.error = None;
     let provider = &candidate.provider;
-    if context.attempts.is_empty() {
-        let limits = policy::budget(&context.snapshot.config.routing.retries);
+    if context.attempts.is_empty() && !context.is_second() {
         provider.health.budget.first_call(&limits);
     }
     candidate.health.minute.add(1.0, 0.0, now);
@@ -186,9 +215,12 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         .headers
         .get(header::CONTENT_LENGTH)
         .is_some_and(|length| length == "0");
-    // What a server error says changes nothing where somebody else can be asked.
-    let is_lost =
-        head.status.is_server_error() && next::ask(context, |asking, plan| asking.has_next(plan));
+    // What a server error says changes nothing where somebody else is asked at once.
+    let is_lost = head.status.is_server_error()
+        && !context.is_second()
+        && next::ask(context, |asking, plan| {
+            asking.has_next(plan, FailureClass::ServerError)
+        });
     if has_no_body || is_lost {
         return Err(judge_error_body(context, &[]));
     }

@@ -207,9 +207,10 @@ impl Context {
         }
     }
 
-    /// The same request again, of which nothing has been done.
-    pub fn twin(&self) -> Self {
+    /// The same request again, of which nothing has been done. Each knows whom the other asks.
+    pub fn twin(&mut self) -> Self {
         Context {
+            plan: self.plan.twin(),
             id: self.id,
             snapshot: self.snapshot.clone(),
             open: self.open.clone(),
@@ -223,11 +224,23 @@ impl Context {
             prompt: self.prompt.clone(),
             deadline: self.deadline,
             uri: self.uri.clone(),
-            plan: self.plan.clone(),
             caching: self.caching.clone(),
             asks_usage: self.asks_usage,
             ..Context::new(self.gateway())
         }
+    }
+
+    /// Everything, for somebody else to go on with; nothing is left to be told of it here.
+    pub fn hand_over(&mut self) -> Self {
+        let mut empty = Context::new(self.gateway());
+        empty.role = Role::Parent;
+        empty.open = self.open.clone();
+        std::mem::replace(self, empty)
+    }
+
+    /// Whether another one is asked the same, and has the right to go on where both fail.
+    pub fn is_second(&self) -> bool {
+        self.relay.as_ref().is_some_and(|relay| relay.is_second())
     }
 
     /// The state of the process.

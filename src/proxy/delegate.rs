@@ -70,12 +70,14 @@ pub async fn run(
         spawner,
     };
     as_http1(session.req_header_mut());
-    let twin = relay.hedge_after.map(|_| (next.twin(), relay.twin()));
+    let rival = relay
+        .hedge_after
+        .map(|after| hedge::Rival::of(&mut next, &relay, after));
     next.relay = Some(Arc::new(relay));
     let mut child = nursery.child(session, next);
     let mut begun = Vec::new();
-    if let Some(twin) = twin {
-        (child, begun) = hedge::race(session, &nursery, child, twin).await?;
+    if let Some(rival) = rival {
+        (child, begun) = hedge::race(session, &nursery, child, rival).await?;
     }
     loop {
         let Child {
@@ -96,8 +98,8 @@ pub async fn run(
             (Ok(_), Some(left)) => child = nursery.child(session, *left),
             (Ok(is_done), None) => return end(session, context, held, is_done).await,
             (Err(error), left) => {
-                if let Some(mut left) = left {
-                    settle::abandon(session, &mut left);
+                if let Some(left) = left {
+                    settle::abandon(session, *left);
                 }
                 return Err(error);
             }
@@ -153,6 +155,19 @@ impl Nursery {
 }
 
 impl Child {
+    /// Lets it go, for its client has left; what becomes of the request is told.
+    pub(super) async fn abandon(self, session: &Session) {
+        let over = self.relay.win();
+        // It sees its client leave, and settles.
+        drop(self.handle);
+        let _ = self.task.await;
+        let left = self.relay.take().map(|left| *left);
+        let untold = over.map(|over| over.context).or(left);
+        if let Some(context) = untold {
+            settle::abandon(session, context);
+        }
+    }
+
     /// Wakes it: its deadline has passed. A body where none is expected fails its wait for its client.
     pub(super) fn poke(&self) {
         let _ = self

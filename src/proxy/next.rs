@@ -74,6 +74,11 @@ pub fn nobody(context: &mut Context) -> GatewayError {
 pub fn follow(context: &mut Context, failure: Failure) -> bool {
     let failed = context.plan.current().cloned();
     context.keys_refused = 0;
+    if context.is_second() {
+        // The first of the two goes on.
+        ask(context, |asking, plan| asking.note(plan, failure));
+        return false;
+    }
     match ask(context, |asking, plan| asking.next(plan, failure)) {
         Next::Now => {
             context.gateway().metrics.fallbacks.inc();
@@ -81,7 +86,6 @@ pub fn follow(context: &mut Context, failure: Failure) -> bool {
             true
         }
         Next::After(wait) => {
-            context.gateway().metrics.retries.inc();
             context.backoff = Some(Instant::now() + wait);
             true
         }
@@ -115,6 +119,7 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
     let is_changed = context.keys_refused < credential.key_count()
         && credential.has_other(key, now)
         && !context.is_out_of_time()
+        && !context.is_second()
         && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();
@@ -143,7 +148,10 @@ pub async fn wait(session: &mut Session, context: &mut Context) -> pingora::Resu
         return Err(dropped());
     }
     match ask(context, |asking, plan| asking.start(plan)) {
-        true => Ok(()),
+        true => {
+            context.gateway().metrics.retries.inc();
+            Ok(())
+        }
         // The failure before says more than that nobody is left.
         false => Err(Error::explain(
             pingora::ErrorType::InternalError,

@@ -16,11 +16,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora_proxy::Session;
 
-use super::{
-    answer::Answer,
-    context::{Context, Role},
-    headers, next, respond,
-};
+use super::{answer::Answer, context::Context, headers, next, respond};
 use crate::{error::GatewayError, routing::policy::Failure};
 
 /// What a parent and its children share.
@@ -32,8 +28,9 @@ pub struct Relay {
     pub holds: bool,
     /// When a second candidate is asked the same.
     pub hedge_after: Option<Duration>,
-    /// Whether the other of two was faster: then this one never was.
-    has_lost: AtomicBool,
+    /// Whether it belongs to the second of two.
+    is_second: bool,
+    fate: Mutex<Fate>,
     held: Mutex<Held>,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
@@ -41,6 +38,30 @@ pub struct Relay {
     has_left: AtomicBool,
     /// What a child left behind. It has no relay of its own meanwhile: they would hold each other for ever.
     next: Mutex<Option<Box<Context>>>,
+}
+
+/// What becomes of one of two that are asked the same: the request's one line is that of the winner.
+#[derive(Default)]
+enum Fate {
+    /// There is no other, or it was slower.
+    #[default]
+    Winner,
+    /// Nobody knows yet.
+    Racing,
+    /// Nobody knows yet, and it is over.
+    Over(Box<Over>),
+    /// The other was faster: this one never was.
+    Loser,
+}
+
+/// A child that was over before anybody knew whether it was the request's.
+pub struct Over {
+    /// All that is known of it.
+    pub context: Context,
+    /// What the client got, if it got it.
+    pub status: u16,
+    /// Whether the client had left.
+    pub is_gone: bool,
 }
 
 /// What becomes of an answer that is held back; decided once.
@@ -75,10 +96,16 @@ impl Relay {
             return None;
         }
         let is_stream = context.request.stream && !context.is_http10;
+        let hedge_after = hedge_after(context);
+        let fate = match hedge_after {
+            Some(_) => Fate::Racing,
+            None => Fate::Winner,
+        };
         let relay = Relay {
             resumes: is_stream && rules.resume,
             holds: is_stream && rules.hold_until_first_event,
-            hedge_after: hedge_after(context),
+            hedge_after,
+            fate: Mutex::new(fate),
             ..Relay::default()
         };
         let is_wanted = relay.resumes || relay.holds || relay.hedge_after.is_some();
@@ -90,18 +117,48 @@ impl Relay {
         Relay {
             resumes: self.resumes,
             holds: self.holds,
+            is_second: true,
+            fate: Mutex::new(Fate::Racing),
             ..Relay::default()
         }
     }
 
-    /// The other one was faster.
-    pub fn lose(&self) {
-        self.has_lost.store(true, Ordering::Relaxed);
+    /// Whether it belongs to the second of two that race.
+    pub fn is_second(&self) -> bool {
+        self.is_second && matches!(*self.fate.lock(), Fate::Racing | Fate::Over(_))
     }
 
-    /// Whether the other one was faster.
-    pub fn has_lost(&self) -> bool {
-        self.has_lost.load(Ordering::Relaxed)
+    /// The other one was faster.
+    pub fn lose(&self) {
+        *self.fate.lock() = Fate::Loser;
+    }
+
+    /// The other one was slower, or there is none. Gives back what is to be told where this one is over.
+    pub fn win(&self) -> Option<Over> {
+        match std::mem::take(&mut *self.fate.lock()) {
+            Fate::Over(over) => Some(*over),
+            _ => None,
+        }
+    }
+
+    /// A child is over. Whether that is to be told now; where nobody knows yet, it is kept.
+    pub fn conclude(&self, context: &mut Context, status: u16, is_gone: bool) -> bool {
+        let mut fate = self.fate.lock();
+        match *fate {
+            Fate::Winner => true,
+            Fate::Loser | Fate::Over(_) => false,
+            Fate::Racing => {
+                let mut context = context.hand_over();
+                // They would hold each other for ever.
+                context.relay = None;
+                *fate = Fate::Over(Box::new(Over {
+                    context,
+                    status,
+                    is_gone,
+                }));
+                false
+            }
+        }
     }
 
     /// The client has left, and the answer is made for others.
@@ -220,10 +277,7 @@ pub async fn leave(session: &mut Session, context: &mut Context) -> bool {
     match std::mem::take(&mut context.leaving) {
         Leaving::Nothing => false,
         Leaving::Context => {
-            let mut empty = Context::new(context.gateway());
-            empty.role = Role::Parent;
-            empty.open = context.open.clone();
-            let mut next = std::mem::replace(context, empty);
+            let mut next = context.hand_over();
             next.began = next.began.or(next.first_byte.take());
             if let Some(relay) = next.relay.take() {
                 *relay.next.lock() = Some(Box::new(next));

@@ -59,6 +59,7 @@ impl BackgroundService for Tasks {
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
+            health::forget(&self.gateway),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             drain::wait(&self.gateway, shutdown, &*self.at_exit),

@@ -303,6 +303,21 @@ async fn where_nobody_can_go_on_the_stream_ends_with_an_error() {
 }
 
 #[tokio::test]
+async fn the_first_byte_of_a_stream_is_the_first_providers() {
+    let whole = openai_frames(&WORDS, (10, 8));
+    let one = ScriptedUpstream::start([Script::broken(whole[..4].to_vec(), Ending::Reset)]).await;
+    let rest = Script::broken(openai_frames(&WORDS[3..], (14, 5)), Ending::Whole);
+    let two = ScriptedUpstream::start([rest.after(Duration::from_millis(700))]).await;
+    let gateway = gateway(&one, &two, "openai", "resume: true").await;
+    let answer = gateway.call(ask()).await;
+    assert_eq!(hear(&answer).text, text());
+    let record = gateway.request_log(&answer).await;
+    let [first_byte, whole] =
+        ["first_byte_ms", "latency_ms"].map(|name| record[name].as_u64().unwrap());
+    assert!(first_byte + 600 < whole, "{record}");
+}
+
+#[tokio::test]
 async fn several_may_break_one_after_the_other() {
     let whole = |from: usize| openai_frames(&WORDS[from..], (1, 1));
     let one = ScriptedUpstream::start([

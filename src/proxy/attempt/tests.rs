@@ -45,8 +45,8 @@ fn a_probe_whose_time_is_over_when_its_connection_turns_out_dead_is_given_back()
     let mut context = planned();
     let target = context.plan.current().unwrap().health.clone();
     let now = Instant::now();
-    let mut failed = Leave::take(&target, now).unwrap();
     let limits = policy::breaker(&context.snapshot.config.routing);
+    let mut failed = Leave::take(&target, now, &limits).unwrap();
     failed.report(false, now, &limits);
     begin(&mut context).unwrap();
     assert!(context.attempt.as_ref().unwrap().leave.is_probe());
