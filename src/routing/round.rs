@@ -223,7 +223,10 @@ mod tests {
         let names = round
             .repeatable()
             .map(|(known, _)| known.provider.name.clone());
-        assert_eq!(names.collect::<Vec<_>>(), [a.provider.name.clone()]);
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            std::slice::from_ref(&a.provider.name)
+        );
         assert_eq!(round.repeats, 0);
         round.call(&a, now, false);
         assert_eq!(round.repeats, 1);
