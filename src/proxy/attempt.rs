@@ -458,7 +458,10 @@ fn fail_unless(
         relay::break_up(context, failure);
         return false;
     }
-    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
+    let is_key_at_fault = matches!(
+        class,
+        ErrorClass::Auth | ErrorClass::Permission | ErrorClass::Quota
+    );
     let has_other_key = is_key_at_fault
         && key.is_some_and(|key| next::change_key(context, key, failure.retry_after));
     let another = has_other_key || next::follow(context, failure);
