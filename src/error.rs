@@ -153,7 +153,7 @@ pub enum GatewayError {
     },
     /// Everybody who could serve it would cost more than is allowed.
     #[error(
-        "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise `max_cost_per_request`."
+        "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise the limit (`max_cost_per_request`, `X-Gateway-Max-Cost`)."
     )]
     TooExpensive {
         /// The model as the client named it.

@@ -108,28 +108,18 @@ fn keys(auth: &config::Auth) -> KeyRing {
 fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Result<Member, String> {
     let entry = settings.entry(name);
     let provider = provider(name, settings, entry, lasting)?;
+    let served = settings.served(name);
     Ok(Member {
-        models: listed(&settings.models, entry.map(|entry| &entry.models)),
-        patterns: entry.map_or(&[], |entry| entry.patterns.as_slice()),
+        models: served.models.to_vec(),
+        patterns: served.patterns,
         priority: settings.priority,
-        any_model: match entry {
-            Some(entry) => entry.any_model && settings.models.is_empty(),
-            None => settings.models.is_empty(),
-        },
+        any_model: served.any_model,
         default_model: settings
             .default_model
             .clone()
             .or_else(|| entry?.default_model.clone()),
         provider: Arc::new(provider),
     })
-}
-
-/// What is configured, or else what the catalog says.
-fn listed(own: &[String], known: Option<&Vec<String>>) -> Vec<String> {
-    match own {
-        [] => known.cloned().unwrap_or_default(),
-        own => own.to_vec(),
-    }
 }
 
 fn provider(
@@ -199,10 +189,7 @@ fn provider(
         timeouts: patience(settings, entry),
         local: entry.is_some_and(|entry| entry.local),
         lists_models: entry.is_none_or(|entry| entry.lists_models),
-        allowed_models: listed(
-            &settings.allowed_models,
-            entry.map(|entry| &entry.allowed_models),
-        ),
+        allowed_models: settings.served(name).allowed.to_vec(),
         health: lasting.health.provider(name),
     };
     Provider::new(built, lasting.hosts)

@@ -16,6 +16,7 @@ mod providers;
 mod redis_url;
 mod resilience;
 mod routing;
+mod serving;
 mod telemetry;
 mod units;
 mod validate;
@@ -35,6 +36,7 @@ pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
 pub use redis_url::RedisServers;
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
+pub use serving::Served;
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
 

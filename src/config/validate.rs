@@ -7,6 +7,8 @@ mod listen;
 mod providers;
 mod routing;
 
+pub(super) use routing::MAX_WEIGHT;
+
 use super::{Config, Seconds};
 use crate::yaml::{Positions, Problem};
 

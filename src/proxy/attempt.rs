@@ -29,10 +29,6 @@ use crate::{
     upstream::failure::classify,
 };
 
-/// A pooled connection may have been closed by the provider just now. So often the same candidate
-/// is asked again before that counts as a failure.
-const MAX_STALE: u8 = 3;
-
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked. `None` where
 /// somebody is to be asked after a while.
 ///
@@ -149,7 +145,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         status: None,
         call,
         error_kind: None,
-        stale: 0,
+        was_stale: false,
         key: provider.credential.pick(now),
         leave,
     });
@@ -348,8 +344,9 @@ pub fn judge_failure(
     } else {
         classify(&error, has_head)
     };
-    if is_reused && !has_head && outcome == Outcome::Reset && attempt.stale < MAX_STALE {
-        attempt.stale += 1;
+    if is_reused && !has_head && outcome == Outcome::Reset && !attempt.was_stale {
+        // The provider may have closed it just now.
+        attempt.was_stale = true;
         context.gateway().metrics.retries.inc();
         return verdict(error, true);
     }
@@ -458,7 +455,10 @@ fn fail_unless(
         relay::break_up(context, failure);
         return false;
     }
-    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
+    let is_key_at_fault = matches!(
+        class,
+        ErrorClass::Auth | ErrorClass::Permission | ErrorClass::Quota
+    );
     let has_other_key = is_key_at_fault
         && key.is_some_and(|key| next::change_key(context, key, failure.retry_after));
     let another = has_other_key || next::follow(context, failure);

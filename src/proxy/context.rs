@@ -136,8 +136,8 @@ pub struct OpenAttempt {
     pub call: UpstreamCall,
     /// What the provider calls its error in a header (AWS).
     pub error_kind: Option<String>,
-    /// How often a pooled connection turned out to be dead.
-    pub stale: u8,
+    /// Whether a pooled connection turned out to be dead: that is no failure, once.
+    pub was_stale: bool,
     /// Which of the provider's keys is used.
     pub key: usize,
     /// The leave to ask.

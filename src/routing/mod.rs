@@ -390,7 +390,8 @@ fn lookup<T: Clone>(map: &HashMap<Box<str>, T>, asked: &str, name: &str) -> Opti
 pub fn estimate(price: &Price, facts: &Facts<'_>) -> Usd {
     let prompt = facts.prompt();
     let most = prompt.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS);
-    price.estimate(prompt.tokens, most)
+    let answers = prompt.answers.unwrap_or(1).max(1);
+    price.estimate(prompt.tokens, most.saturating_mul(answers))
 }
 
 /// How long an answer is, about, where the request does not bound it. Few come near a model's own bound.

@@ -344,3 +344,17 @@ async fn the_log_the_metrics_and_the_headers_name_nobody_who_was_not_asked() {
         assert!((counted - 1.0).abs() < 0.1, "{provider}: {counted}");
     }
 }
+
+#[tokio::test]
+async fn a_pooled_connection_that_is_dead_is_replaced_once() {
+    let slow = good().after(Duration::from_millis(300));
+    let scene = scene([slow], "max: 0").await;
+    // As many connections, and all of them close when they are used again.
+    let calls = (0..5).map(|_| scene.gateway.call(chat()));
+    for answer in crate::support::all(calls).await {
+        assert_eq!(answer.status, 200);
+    }
+    scene.one.follow([Script::CloseBeforeHead]);
+    let answer = scene.gateway.call(chat()).await;
+    assert_eq!((answer.status, scene.one.count()), (502, 7), "{answer:?}");
+}
