@@ -64,7 +64,12 @@ pub(super) async fn purge(State(gateway): State<Arc<Gateway>>, body: Bytes) -> R
             "Send one of {\"all\": true}, {\"key\": NAME}, {\"team\": NAME} and {\"model\": NAME}.",
         );
     };
-    Json(gateway.cache.purge(selector).await).into_response()
+    // It goes on where whoever asked for it does not wait for its end.
+    let cache = gateway.cache;
+    match tokio::spawn(async move { cache.purge(selector).await }).await {
+        Ok(purged) => Json(purged).into_response(),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }
 
 #[cfg(test)]
