@@ -82,6 +82,7 @@ fn select(criterion: &mut Criterion) {
                 key: None,
                 team: None,
                 headers: None,
+                has_wishes: false,
                 stream: false,
                 body: BODY,
                 prompt: &prompt,

@@ -61,7 +61,7 @@ impl Snapshot {
         if asked.is_none() && !identity.models.is_empty() {
             plan.limits.models = Some(identity.models.clone());
         }
-        if let Some(headers) = facts.headers {
+        if let Some(headers) = facts.headers.filter(|_| facts.has_wishes) {
             let wishes = Wishes::read(headers)?;
             for name in wishes.fallbacks.as_deref().unwrap_or_default() {
                 auth::permit(identity, name)?;

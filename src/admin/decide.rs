@@ -72,6 +72,7 @@ pub fn decide(snapshot: &Snapshot, question: &Question) -> Result<Decision, Gate
         key: identity.key.as_deref(),
         team: identity.team.as_deref(),
         headers: Some(&headers),
+        has_wishes: true,
         stream: question.stream || body_says.stream,
         body,
         prompt: &OnceLock::new(),

@@ -84,8 +84,9 @@ pub trait Dialect: Sync {
     }
 
     /// What a provider of this same dialect would refuse, by its quirks, in a body that is otherwise passed
-    /// on as it is: in every dialect, the thoughts of other providers' models.
-    fn unfit(&self, body: &[u8], _target: &Target<'_>) -> Unfit {
+    /// on as it is: in every dialect, the thoughts of other providers' models. `places` are those of its
+    /// members, as far as they are known.
+    fn unfit(&self, body: &[u8], _places: &Places, _target: &Target<'_>) -> Unfit {
         Unfit {
             needs_writing: Opaque::is_carried(body),
             ..Unfit::default()

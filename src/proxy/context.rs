@@ -51,6 +51,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// Whether some of its headers may be meant for the gateway; most requests have none.
+    pub has_wishes: bool,
     /// Its body, as it came.
     pub body: Bytes,
     /// When the body had arrived.
@@ -175,6 +177,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            has_wishes: false,
             body: Bytes::new(),
             body_read: None,
             request: Inspection::default(),
@@ -218,6 +221,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            has_wishes: self.has_wishes,
             body: self.body.clone(),
             body_read: self.body_read,
             request: self.request.clone(),

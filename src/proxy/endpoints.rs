@@ -142,7 +142,9 @@ pub fn model_id(path: &str) -> Option<&str> {
 /// The dialect whose clients call this path with these headers, for the shape of errors.
 pub fn caller_dialect(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
     let tail = path.strip_prefix("/v1").unwrap_or(path);
-    if tail.starts_with("/messages") {
+    if tail == "/chat/completions" {
+        &openai_chat::OpenAiChat
+    } else if tail.starts_with("/messages") {
         &anthropic::Anthropic
     } else if path.starts_with("/v1beta/") || gemini::method(path).is_some() {
         &gemini::Gemini

@@ -63,7 +63,7 @@ use pingora::{
 use pingora_cache::CacheKey;
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::{auth, cache, error::GatewayError, gateway::Gateway};
+use crate::{auth, cache, error::GatewayError, gateway::Gateway, routing::wishes};
 use answer::Answer;
 use caching::{Caching, Entered};
 use context::{Context, Role};
@@ -109,7 +109,11 @@ impl Proxy {
         context.identity = snapshot
             .keys
             .authenticate(&head.headers, head.uri.query())?;
-        let hint = settle::header_text(head, "x-gateway-provider");
+        context.has_wishes = wishes::may_be_in(&head.headers);
+        let hint = match context.has_wishes {
+            true => settle::header_text(head, "x-gateway-provider"),
+            false => None,
+        };
         match endpoint.kind {
             Kind::Generate | Kind::CountTokens | Kind::Provider(_) => {}
             Kind::WebSocket(_) if !session.is_upgrade_req() || session.is_http2() => {

@@ -51,7 +51,9 @@ pub(super) fn plan(
     context.plan = context
         .snapshot
         .plan(&context.identity, model, provider, &facts)?;
-    context.deadline = deadline(head, context.started)?;
+    if context.has_wishes {
+        context.deadline = deadline(head, context.started)?;
+    }
     Ok(())
 }
 

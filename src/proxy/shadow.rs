@@ -105,6 +105,7 @@ impl Shadow {
             key: self.identity.key.as_deref(),
             team: self.identity.team.as_deref(),
             headers: None,
+            has_wishes: false,
             stream: false,
             body: &self.body,
             prompt: &prompt,
