@@ -22,6 +22,7 @@ postgres_folder() {
 install_missing() {
   local missing=() postgres=postgresql
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v make >/dev/null || missing+=(make)
   command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing+=(redis-server)
   if [ -z "$(postgres_folder)" ]; then
     grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release && postgres=postgresql-15

@@ -111,6 +111,10 @@ pub struct Context {
     pub error: Option<GatewayError>,
     /// Bytes of the answer's body that went out.
     pub bytes_out: usize,
+    /// Bytes of the provider's body that are still to come; `None` where its head does not say.
+    pub bytes_left: Option<usize>,
+    /// Whether the end of the provider's answer has been seen.
+    pub has_ended: bool,
 }
 
 /// Who serves a request.
@@ -207,6 +211,8 @@ impl Context {
             failure: None,
             error: None,
             bytes_out: 0,
+            bytes_left: None,
+            has_ended: false,
         }
     }
 
@@ -275,6 +281,16 @@ impl Context {
     pub fn is_out_of_time(&self) -> bool {
         self.deadline
             .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Counts a piece of the provider's body. Whether the body is whole with it: the end of an exchange may
+    /// come later, in a frame of its own (HTTP/2), and then Pingora does not wait for it.
+    pub fn is_whole_with(&mut self, piece: Option<&Bytes>) -> bool {
+        let Some(left) = &mut self.bytes_left else {
+            return false;
+        };
+        *left = left.saturating_sub(piece.map_or(0, Bytes::len));
+        *left == 0
     }
 
     /// Sets the clock on the provider, never past the attempt's own deadline.

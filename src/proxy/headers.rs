@@ -298,6 +298,12 @@ pub fn write_response(head: &mut ResponseHeader, context: &Context) {
     head.set_version(version);
 }
 
+/// The length that an answer's head announces.
+pub fn length(head: &ResponseHeader) -> Option<usize> {
+    let length = head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
+}
+
 /// Sets what an answer's head says about its body.
 pub fn set_framing(head: &mut ResponseHeader, kind: HeaderValue, length: Option<usize>) {
     let mut headers = head.headers.clone();

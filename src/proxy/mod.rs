@@ -345,6 +345,7 @@ impl ProxyHttp for Proxy {
             _ => {
                 context.first_byte = Some(Instant::now());
                 headers::write_response(head, context);
+                context.bytes_left = headers::length(head);
                 recording::begin(context, head);
                 context.beat(head);
                 if session.req_header().version == http::Version::HTTP_10 {
@@ -366,6 +367,10 @@ impl ProxyHttp for Proxy {
     ) -> Result<Option<Duration>> {
         if matches!(context.caching, Caching::Hit(_)) {
             context.bytes_out += body.as_ref().map_or(0, Bytes::len);
+            return Ok(None);
+        }
+        let is_end = is_end || context.is_whole_with(body.as_ref());
+        if std::mem::replace(&mut context.has_ended, is_end) && is_end {
             return Ok(None);
         }
         if let Some(candidate) = context.plan.current() {
