@@ -8,7 +8,7 @@
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
 //! | 4 stages | [`auth`], [`routing`], [`usage`] |
-//! | 3 edges | [`dialects`], [`health`], [`upstream`] |
+//! | 3 edges | [`dialects`], [`health`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
 //! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`secret`], [`yaml`] |
 //!
@@ -32,6 +32,7 @@ pub mod routing;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod upstream;
