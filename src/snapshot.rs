@@ -89,7 +89,7 @@ fn keys(auth: &config::Auth) -> KeyRing {
             team: key.team.as_deref().map(Into::into),
             user: key.user.as_deref().map(Into::into),
             models: key.models.clone().into(),
-            master: false,
+            ..Identity::default()
         };
         ring.insert(key.key.expose(), identity);
     }
