@@ -12,13 +12,14 @@ use std::{
     },
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use crate::{
-    auth::KeyRing,
+    auth::{KeyRing, table::KeyTable},
     config::Config,
     health::Health,
     routing::Router,
+    store::Store,
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
@@ -49,6 +50,10 @@ pub struct Gateway {
     pub client: LazyLock<Client>,
     /// What copies of requests share.
     pub shadows: Shadows,
+    /// The store's keys.
+    pub keys: Arc<KeyTable>,
+    /// The store, while it is open. Nothing on a request's way asks it.
+    pub store: ArcSwapOption<Store>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -68,6 +73,8 @@ impl Gateway {
             tokens: Tokens::default(),
             health: Health::default(),
             shadows: Shadows::default(),
+            keys: Arc::default(),
+            store: ArcSwapOption::empty(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),

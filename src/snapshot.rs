@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    auth::KeyRing,
+    auth::{KeyRing, table::KeyTable},
     config::{self, Config, HttpVersion},
     dialects::{self, Dialect},
     gateway::{Gateway, Snapshot},
@@ -38,6 +38,8 @@ pub struct Lasting<'a> {
     pub tokens: &'a Tokens,
     /// How providers are doing.
     pub health: &'a Health,
+    /// The store's keys.
+    pub keys: &'a Arc<KeyTable>,
 }
 
 impl<'a> From<&'a Gateway> for Lasting<'a> {
@@ -46,6 +48,7 @@ impl<'a> From<&'a Gateway> for Lasting<'a> {
             hosts: &gateway.hosts,
             tokens: &gateway.tokens,
             health: &gateway.health,
+            keys: &gateway.keys,
         }
     }
 }
@@ -70,19 +73,22 @@ pub fn build(config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<Strin
     router::fill(&mut router, &config);
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
-        keys: keys(&config.auth),
+        keys: keys(&config.auth, lasting.keys),
         router,
         config,
     })
 }
 
 /// The keys that may be used. Without any, or in development, everyone may call: `validate` has
-/// made sure that this is on loopback only.
-fn keys(auth: &config::Auth) -> KeyRing {
-    if auth.dev || (auth.keys.is_empty() && auth.master_key.is_none()) {
-        return KeyRing::open();
+/// made sure that this is on loopback only. A key of the store ends that but for development.
+fn keys(auth: &config::Auth, stored: &Arc<KeyTable>) -> KeyRing {
+    if auth.dev {
+        return KeyRing::always_open(stored.clone());
     }
-    let mut ring = KeyRing::default();
+    if auth.keys.is_empty() && auth.master_key.is_none() {
+        return KeyRing::open(stored.clone());
+    }
+    let mut ring = KeyRing::new(stored.clone());
     for key in &auth.keys {
         let identity = Identity {
             key: Some(key.name.as_str().into()),
@@ -340,11 +346,13 @@ mod tests {
     use std::sync::LazyLock;
 
     fn lasting() -> Lasting<'static> {
-        static ALL: LazyLock<(Hosts, Tokens, Health)> = LazyLock::new(Default::default);
+        type All = (Hosts, Tokens, Health, Arc<KeyTable>);
+        static ALL: LazyLock<All> = LazyLock::new(Default::default);
         Lasting {
             hosts: &ALL.0,
             tokens: &ALL.1,
             health: &ALL.2,
+            keys: &ALL.3,
         }
     }
 

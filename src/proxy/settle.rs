@@ -178,6 +178,10 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     let head = session.req_header();
     let candidate = context.plan.current();
     let identity = &context.identity;
+    let refused = match &context.error {
+        Some(GatewayError::InvalidKey(refused)) => Some(refused),
+        _ => None,
+    };
     let milliseconds =
         |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
     let record = Record {
@@ -185,7 +189,10 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         client: session
             .client_addr()
             .and_then(|address| Some(address.as_inet()?.ip())),
-        key: identity.key.as_deref(),
+        key: identity
+            .key
+            .as_deref()
+            .or(refused.and_then(|fault| fault.key.as_deref())),
         team: identity.team.as_deref(),
         user: identity.user.as_deref(),
         method: head.method.as_str(),
@@ -197,6 +204,7 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         stream: context.request.stream,
         attempts: &context.attempts,
         error: context.error.as_ref().map(GatewayError::code),
+        key_fault: refused.map(|refused| refused.fault.name()),
         latency_ms: milliseconds(Instant::now()),
         first_byte_ms: context.first_byte.map(milliseconds),
         bytes_in: context.body.len(),

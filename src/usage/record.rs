@@ -66,6 +66,8 @@ pub struct Record<'a> {
     pub attempts: &'a [Attempt],
     /// A stable word for what went wrong.
     pub error: Option<&'a str>,
+    /// Why the key may not be used, which the client is not told.
+    pub key_fault: Option<&'a str>,
     /// From the request's head to the answer's end, in milliseconds.
     pub latency_ms: u64,
     /// From the request's head to the answer's first byte, in milliseconds.
@@ -97,6 +99,7 @@ impl Record<'_> {
             ("served_model", self.served_model),
             ("key", self.key),
             ("error", self.error),
+            ("key_fault", self.key_fault),
         ] {
             if let Some(value) = value {
                 field(name, value);
@@ -149,6 +152,7 @@ impl Record<'_> {
         text(r#","provider":"#, self.provider);
         text(r#","served_model":"#, self.served_model);
         text(r#","error":"#, self.error);
+        text(r#","key_fault":"#, self.key_fault);
         let _ = write!(
             line,
             r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
@@ -213,6 +217,7 @@ mod tests {
             stream: true,
             attempts: &attempts,
             error: Some("provider_unreachable"),
+            key_fault: None,
             latency_ms: 12,
             first_byte_ms: None,
             bytes_in: 100,
