@@ -1,0 +1,168 @@
+//! What teams, users, projects, budgets and deployments have in common here: they are made, listed, shown,
+//! changed and deleted in the same way.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use super::{
+    access::Caller,
+    input::Nothing,
+    list::{Page, Paging},
+    operation::{Call, Operation, Part, Route},
+    refusal::Refusal,
+};
+use crate::store::{List, Record, Store};
+
+/// A kind of record that is administrated.
+pub(super) trait Entity: Record + Sync + 'static {
+    /// Where it is made, listed, shown, changed and deleted.
+    const ROUTES: Routes;
+    /// What is shown of it.
+    type View: From<Self> + Serialize + schemars::JsonSchema + Send;
+    /// What is said of a new one.
+    type New: Part;
+    /// What is said of a change.
+    type Change: Part;
+    /// Which are listed.
+    type Query: Part + Paging;
+
+    /// A new one.
+    fn make(new: Self::New) -> Result<Self, Refusal>;
+    /// Carries a change out.
+    fn change(&mut self, change: Self::Change) -> Result<(), Refusal>;
+    /// Those that are asked for.
+    fn filter(query: &Self::Query, list: List) -> List;
+    /// Whether the caller may see it, be it bound to a team.
+    fn is_seen_by(&self, caller: &Caller) -> bool {
+        caller.sees_all()
+    }
+    /// Those that the caller may see.
+    fn of_caller(list: List, _: &Caller) -> List {
+        list
+    }
+    /// Looks at what one record cannot know, before it is written.
+    fn check(_: &Store, _: &Self) -> impl Future<Output = Result<(), Refusal>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// Where a kind of record is administrated. The name in the paths is `id`.
+pub(super) struct Routes {
+    pub(super) list: Route,
+    pub(super) make: Route,
+    pub(super) show: Route,
+    pub(super) change: Route,
+    pub(super) delete: Route,
+}
+
+/// The record that the path names, if the caller may see it.
+///
+/// # Errors
+/// 404, whether there is none or none for this caller.
+pub(super) async fn seen<E: Entity>(call: &Call) -> Result<E, Refusal> {
+    let id = call.path("id");
+    let found = call.store()?.find::<E>(id).await?;
+    found
+        .filter(|record| record.is_seen_by(&call.caller))
+        .ok_or_else(|| Refusal::not_found(E::WHAT, id))
+}
+
+/// Lists records.
+pub(super) struct ListAll<E>(pub(super) PhantomData<E>);
+/// Makes one.
+pub(super) struct Make<E>(pub(super) PhantomData<E>);
+/// Shows one.
+pub(super) struct Show<E>(pub(super) PhantomData<E>);
+/// Changes one.
+pub(super) struct Change<E>(pub(super) PhantomData<E>);
+/// Deletes one.
+pub(super) struct Delete<E>(pub(super) PhantomData<E>);
+
+impl<E: Entity> Operation for ListAll<E> {
+    const ROUTE: Route = E::ROUTES.list;
+    type Query = E::Query;
+    type Body = Nothing;
+    type Answer = Page<E::View>;
+
+    async fn run(call: Call, query: E::Query, _: Nothing) -> Result<Self::Answer, Refusal> {
+        let list = E::of_caller(E::filter(&query, List::default()), &call.caller);
+        Page::read::<E>(&*call.store()?, list, &query).await
+    }
+}
+
+impl<E: Entity> Operation for Make<E> {
+    const ROUTE: Route = E::ROUTES.make;
+    type Query = Nothing;
+    type Body = E::New;
+    type Answer = E::View;
+
+    async fn run(call: Call, _: Nothing, new: E::New) -> Result<E::View, Refusal> {
+        let (store, record) = (call.store()?, E::make(new)?);
+        <E as Entity>::check(&store, &record).await?;
+        Ok(store.create(record, call.by()).await?.into())
+    }
+}
+
+impl<E: Entity> Operation for Show<E> {
+    const ROUTE: Route = E::ROUTES.show;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = E::View;
+
+    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<E::View, Refusal> {
+        Ok(seen::<E>(&call).await?.into())
+    }
+}
+
+impl<E: Entity> Operation for Change<E> {
+    const ROUTE: Route = E::ROUTES.change;
+    type Query = Nothing;
+    type Body = E::Change;
+    type Answer = E::View;
+
+    async fn run(call: Call, _: Nothing, change: E::Change) -> Result<E::View, Refusal> {
+        let before = seen::<E>(&call).await?;
+        Ok(alter::<E>(&call, before.id(), |record| record.change(change))
+            .await?
+            .into())
+    }
+}
+
+impl<E: Entity> Operation for Delete<E> {
+    const ROUTE: Route = E::ROUTES.delete;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = E::View;
+
+    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<E::View, Refusal> {
+        let record = seen::<E>(&call).await?;
+        Ok(call.store()?.delete::<E>(record.id()).await?.into())
+    }
+}
+
+/// Changes a record that the caller may change.
+///
+/// # Errors
+/// What `change` says, and the store.
+pub(super) async fn alter<E: Entity>(
+    call: &Call,
+    id: &str,
+    change: impl FnOnce(&mut E) -> Result<(), Refusal> + Send,
+) -> Result<E, Refusal> {
+    let store = call.store()?;
+    let mut refused = None;
+    let changed = store.update::<E>(id, call.by(), |record| {
+        change(record).map_err(|refusal| {
+            // The store's error ends the change; the refusal says why.
+            let error = crate::store::StoreError::invalid("body", "cannot be taken");
+            refused = Some(refusal);
+            error
+        })
+    });
+    let changed = changed.await;
+    match refused {
+        Some(refusal) => Err(refusal),
+        None => Ok(changed?),
+    }
+}
