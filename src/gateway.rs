@@ -2,6 +2,7 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+mod records;
 pub mod shadow;
 
 use std::{
@@ -19,7 +20,7 @@ use crate::{
     config::Config,
     health::Health,
     routing::Router,
-    store::Store,
+    store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
@@ -54,6 +55,12 @@ pub struct Gateway {
     pub keys: Arc<KeyTable>,
     /// The store, while it is open. Nothing on a request's way asks it.
     pub store: ArcSwapOption<Store>,
+    /// Who serves requests, by the store.
+    pub serving: ArcSwap<Serving>,
+    /// The configuration as it was read, without what the store adds.
+    pub written: ArcSwap<Config>,
+    /// Held by whoever builds a snapshot, so that none is replaced by an older one.
+    pub building: tokio::sync::Mutex<()>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -75,6 +82,9 @@ impl Gateway {
             shadows: Shadows::default(),
             keys: Arc::default(),
             store: ArcSwapOption::empty(),
+            serving: ArcSwap::default(),
+            written: ArcSwap::default(),
+            building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),

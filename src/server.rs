@@ -31,7 +31,7 @@ use crate::{
     gateway::Gateway,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{Tasks, reload::Source},
+    tasks::{Tasks, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
 };
@@ -40,6 +40,10 @@ use crate::{
 const MAX_ATTEMPTS: usize = 1000;
 /// Idle connections to providers that are kept.
 const POOL_SIZE: usize = 1024;
+
+const NO_PROVIDER: &str = "no provider is configured. Set a key, for example OPENAI_API_KEY, name a file with \
+     --config, add one with `gateway provider add`, or try --demo. `gateway config catalog` lists the \
+     providers that are known.";
 
 /// How long the start waits for name servers.
 const FIRST_LOOKUP: Duration = Duration::from_secs(2);
@@ -94,7 +98,18 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         log::warn!("{warning}");
     }
     let gateway = Arc::new(Gateway::new(metrics));
-    let built = snapshot::build(config.clone(), (&*gateway).into());
+    let records = Records::new(&config.store, &start.directory);
+    let mut records = records.map_err(|error| vec![error.to_string()])?;
+    read_records(&gateway, &mut records);
+    let (merged, left_out) = snapshot::merged(&config, &gateway.serving.load());
+    for problem in left_out {
+        log::warn!("{problem}; it is left out");
+    }
+    if merged.providers.is_empty() {
+        return Err(vec![NO_PROVIDER.to_owned()]);
+    }
+    gateway.written.store(config.clone().into());
+    let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
     look_names_up(&gateway);
 
@@ -140,6 +155,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         gateway,
         source: start.source,
         directory: start.directory,
+        records,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),
     };
@@ -148,6 +164,21 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     (start.at_exit)();
     logging::flush();
     Ok(())
+}
+
+/// Keys are there before the first request, and before the process that served until now hands its
+/// sockets over.
+fn read_records(gateway: &Gateway, records: &mut Records) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            runtime.block_on(records.read_first(gateway));
+            runtime.shutdown_background();
+        }
+        Err(error) => log::error!("cannot read the store: {error}"),
+    }
 }
 
 /// So that the first request finds addresses. A name that has none delays the start a little and

@@ -106,7 +106,8 @@ impl KeyRing {
     /// Who sent a request.
     ///
     /// # Errors
-    /// `MissingKey`, and those of [`KeyRing::find`].
+    /// `MissingKey`, and those of [`KeyRing::find`]: nobody is let in without a key before it is known
+    /// that there is none.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -115,6 +116,9 @@ impl KeyRing {
         if let Some(everyone) = self.everyone() {
             return Ok(everyone.clone());
         }
+        if matches!(self.open, Open::WithoutKeys(_)) && !self.stored.is_loaded() {
+            return Err(GatewayError::Starting);
+        }
         let key = client_key(headers, query).ok_or(GatewayError::MissingKey)?;
         self.find(&key)
     }
@@ -122,7 +126,7 @@ impl KeyRing {
     fn everyone(&self) -> Option<&Arc<Identity>> {
         match &self.open {
             Open::Always(everyone) => Some(everyone),
-            Open::WithoutKeys(everyone) if !self.stored.has_keys() => Some(everyone),
+            Open::WithoutKeys(everyone) if self.stored.is_known_empty() => Some(everyone),
             Open::WithoutKeys(_) | Open::Never => None,
         }
     }
@@ -167,5 +171,8 @@ mod tests {
         ring.insert("k1", Identity::default());
         assert!(ring.find("k1").is_ok());
         assert!(matches!(ring.find("k2"), Err(GatewayError::Starting)));
+        let open = KeyRing::open(Arc::default());
+        let early = open.authenticate(&HeaderMap::new(), None);
+        assert!(matches!(early, Err(GatewayError::Starting)));
     }
 }

@@ -14,6 +14,7 @@ mod load;
 mod providers;
 mod resilience;
 mod routing;
+mod store;
 mod telemetry;
 mod units;
 mod validate;
@@ -28,9 +29,10 @@ pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, load, schema};
-pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
+pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
+pub use store::StoreSettings;
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub errors: Errors,
     /// Logs and metrics.
     pub telemetry: Telemetry,
+    /// Where keys, teams, providers' keys and usage are kept.
+    pub store: StoreSettings,
     /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
 }

@@ -19,6 +19,7 @@ mod pool;
 pub mod projects;
 pub mod providers;
 mod record;
+mod serving;
 mod statement;
 pub mod teams;
 mod transaction;
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use list::{List, MAX_LENGTH};
 pub use location::Location;
 pub use record::{Record, Stamps};
+pub use serving::{Opened, Serving};
 pub use statement::{Row, Statement, Value, sql};
 pub use transaction::Transaction;
 

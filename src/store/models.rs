@@ -45,10 +45,10 @@ pub struct ModelSettings {
     pub priority: Option<i32>,
     /// Requests a minute that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rpm: Option<u64>,
+    pub rpm: Option<u32>,
     /// Tokens a minute that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tpm: Option<u64>,
+    pub tpm: Option<u32>,
 }
 
 impl Record for Model {

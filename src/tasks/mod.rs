@@ -1,11 +1,12 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, reloads, the end of the process. One
-//! background service, one thread.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's
+//! records, reloads, the end of the process. One background service, one thread.
 
 mod drain;
 mod health;
 mod names;
 pub mod reload;
 mod shadow;
+pub mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -24,6 +25,8 @@ pub struct Tasks {
     pub source: Source,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
+    /// Where the store is, and how far it was read at the start.
+    pub records: store::Records,
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
@@ -48,6 +51,7 @@ impl BackgroundService for Tasks {
             health::watch(&self.gateway, shutdown.clone()),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
+            store::keep(&self.gateway, &self.records),
             drain::wait(&self.gateway, shutdown, &*self.at_exit),
         );
     }

@@ -115,6 +115,11 @@ impl KeyTable {
         self.had_keys.load(Ordering::Relaxed)
     }
 
+    /// Whether all have been read, and there were none since the process began.
+    pub fn is_known_empty(&self) -> bool {
+        self.is_loaded() && !self.has_keys()
+    }
+
     /// How many keys there are, those included that may not be used.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

@@ -117,6 +117,34 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_DATABASE_URL", "DATABASE_URL"],
+        path: "store.database_url",
+        takes: "postgres://USER:PASSWORD@HOST/NAME or sqlite:FILE",
+        set: |config, value| {
+            put(
+                &mut config.store.database_url,
+                Some(Some(Secret::new(value))),
+            )
+        },
+    },
+    Setting {
+        names: &["GATEWAY_ENCRYPTION_KEY"],
+        path: "store.encryption_key",
+        takes: "64 hexadecimal digits",
+        set: |config, value| {
+            put(
+                &mut config.store.encryption_key,
+                Some(Some(Secret::new(value))),
+            )
+        },
+    },
+    Setting {
+        names: &["ENABLE_MULTI_PROJECT"],
+        path: "store.projects",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.store.projects, switch(value)),
+    },
+    Setting {
         names: &["GATEWAY_DATA_DIR"],
         path: "data_dir",
         takes: "a directory",

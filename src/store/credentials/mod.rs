@@ -15,6 +15,9 @@ pub const API_KEY: &str = "api_key";
 /// What the names of values begin with that are headers.
 pub const HEADER: &str = "header:";
 
+/// What its details say where only deployments use it that name it.
+pub const RESERVED: &str = "reserved";
+
 /// What a credential holds, by name: [`API_KEY`], headers, and whatever LiteLLM's clients store.
 pub type Secrets = BTreeMap<String, Secret>;
 
@@ -90,6 +93,11 @@ impl Credential {
             what: "credential",
             why: format!("`{}` holds something else", self.id),
         })
+    }
+
+    /// Whether only deployments use it that name it: it takes no turn among its provider's keys.
+    pub fn is_reserved(&self) -> bool {
+        self.details.get(RESERVED) == Some(&Json::Bool(true))
     }
 
     /// Which encryption key it is sealed under.
