@@ -2,6 +2,7 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+pub mod progress;
 mod records;
 pub mod shadow;
 
@@ -24,6 +25,7 @@ use crate::{
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
 };
+use progress::Progress;
 use shadow::Shadows;
 
 /// Everything that a reload rebuilds.
@@ -59,6 +61,8 @@ pub struct Gateway {
     pub serving: ArcSwap<Serving>,
     /// The configuration as it was read, without what the store adds.
     pub written: ArcSwap<Config>,
+    /// How far the store's changes are in force.
+    pub progress: Progress,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
     /// Set once the process is on its way out.
@@ -84,6 +88,7 @@ impl Gateway {
             store: ArcSwapOption::empty(),
             serving: ArcSwap::default(),
             written: ArcSwap::default(),
+            progress: Progress::default(),
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use super::{
     input::Nothing,
     operation::{Call, Operation, Reach, Registered, Route},
     refusal::{Error, LiteLlmError, Refusal, Shape},
-    registry::OPERATIONS,
+    registry::operations,
 };
 
 const SCHEMAS: &str = "#/components/schemas/";
@@ -62,9 +62,9 @@ impl Operation for Show {
 pub fn document() -> Value {
     let mut schemas = Schemas::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         let route = operation.route();
-        let described = describe(*operation, &mut schemas);
+        let described = describe(operation, &mut schemas);
         let verb = route.verb.name().to_ascii_lowercase();
         paths.entry(route.path).or_default().insert(verb, described);
     }
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn every_operation_has_an_id_of_its_own_and_a_sentence() {
         let mut ids = std::collections::HashSet::new();
-        for operation in OPERATIONS {
+        for operation in operations() {
             let route = operation.route();
             assert!(
                 ids.insert(id(&route)),

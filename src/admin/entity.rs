@@ -12,7 +12,10 @@ use super::{
     operation::{Call, Operation, Part, Route},
     refusal::Refusal,
 };
-use crate::store::{List, Record, Store};
+use crate::{
+    identity::virtual_key,
+    store::{List, Record, Store, StoreError},
+};
 
 /// A kind of record that is administrated.
 pub(super) trait Entity: Record + Sync + 'static {
@@ -23,9 +26,9 @@ pub(super) trait Entity: Record + Sync + 'static {
     /// What is said of a new one.
     type New: Part;
     /// What is said of a change.
-    type Change: Part;
+    type Change: Part + Clone;
     /// Which are listed.
-    type Query: Part + Paging;
+    type Query: Part + Paging + Sync;
 
     /// A new one.
     fn make(new: Self::New) -> Result<Self, Refusal>;
@@ -122,10 +125,16 @@ impl<E: Entity> Operation for Change<E> {
     type Answer = E::View;
 
     async fn run(call: Call, _: Nothing, change: E::Change) -> Result<E::View, Refusal> {
-        let before = seen::<E>(&call).await?;
-        Ok(alter::<E>(&call, before.id(), |record| record.change(change))
-            .await?
-            .into())
+        let (store, mut record) = (call.store()?, seen::<E>(&call).await?);
+        let id = record.id().to_owned();
+        // Looked at before: the store's transaction asks nobody.
+        record.change(change.clone())?;
+        <E as Entity>::check(&store, &record).await?;
+        let changed = store.update::<E>(&id, call.by(), |record| {
+            let refused = |_| StoreError::invalid("body", "cannot be taken");
+            record.change(change).map_err(refused)
+        });
+        Ok(changed.await?.into())
     }
 }
 
@@ -141,28 +150,17 @@ impl<E: Entity> Operation for Delete<E> {
     }
 }
 
-/// Changes a record that the caller may change.
+/// The id of a new record: as asked for, or made up.
 ///
 /// # Errors
-/// What `change` says, and the store.
-pub(super) async fn alter<E: Entity>(
-    call: &Call,
-    id: &str,
-    change: impl FnOnce(&mut E) -> Result<(), Refusal> + Send,
-) -> Result<E, Refusal> {
-    let store = call.store()?;
-    let mut refused = None;
-    let changed = store.update::<E>(id, call.by(), |record| {
-        change(record).map_err(|refusal| {
-            // The store's error ends the change; the refusal says why.
-            let error = crate::store::StoreError::invalid("body", "cannot be taken");
-            refused = Some(refusal);
-            error
-        })
-    });
-    let changed = changed.await;
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => Ok(changed?),
+/// Where the system gives no random numbers.
+pub(super) fn new_id(start: &str, asked: Option<String>) -> Result<String, Refusal> {
+    if let Some(asked) = asked {
+        return Ok(asked);
     }
+    let word = virtual_key::word(16).map_err(|_| {
+        let why = "the system gives no random numbers".to_owned();
+        StoreError::Refused(why)
+    })?;
+    Ok(format!("{start}_{word}"))
 }

@@ -53,7 +53,7 @@ impl<V> Page<V> {
     pub(super) async fn read<R: Record + Into<V>>(
         store: &Store,
         list: List,
-        query: &impl Paging,
+        query: &(impl Paging + Sync),
     ) -> Result<Self, Refusal> {
         let (limit, offset) = query.page();
         let limit = limit.unwrap_or(USUAL_LIMIT);

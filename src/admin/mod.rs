@@ -4,14 +4,26 @@
 //! Served on one of Pingora's listeners, so that an upgrade hands its socket over as well.
 
 pub mod access;
+mod address;
+pub mod budgets;
 pub mod decide;
 mod document;
+mod entity;
 pub mod health;
 pub mod input;
+pub mod keys;
+pub mod list;
+pub mod models;
+mod myself;
 mod operation;
+pub mod projects;
+pub mod providers;
 mod refusal;
 mod registry;
 mod server;
+pub mod teams;
+pub mod terms;
+pub mod users;
 
 pub use document::document;
 pub use server::Admin;

@@ -19,7 +19,7 @@ use super::{
     health,
     operation::{Asked, Registered, Verb},
     refusal::{Refusal, Shape},
-    registry::OPERATIONS,
+    registry::operations,
 };
 use crate::{gateway::Gateway, store::Store};
 
@@ -68,8 +68,8 @@ fn router(server: Arc<Server>) -> Router {
             access::metrics,
         ));
     let mut routes = Router::new();
-    for operation in OPERATIONS {
-        routes = routes.route(operation.route().path, handler(*operation));
+    for operation in operations() {
+        routes = routes.route(operation.route().path, handler(operation));
     }
     routes
         .merge(metrics)
@@ -146,7 +146,15 @@ async fn finish(mut response: Response) -> Response {
 }
 
 /// Waits until what the store says now is what requests are served by.
-pub(super) async fn in_force(_gateway: &Gateway, _store: &Store) {}
+pub(super) async fn in_force(gateway: &Gateway, store: &Store) {
+    let is_in_force = match store.revision().await {
+        Ok(revision) => gateway.progress.reaches(revision).await,
+        Err(_) => false,
+    };
+    if !is_in_force {
+        log::warn!("a change by the admin interface is not in force yet");
+    }
+}
 
 #[async_trait]
 impl ServerApp for Admin {

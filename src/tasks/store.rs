@@ -108,6 +108,7 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
                     event("store_back", &[]);
                 }
                 (seen, was_said) = (Some(revision), false);
+                gateway.progress.set(revision);
                 count(gateway);
                 gateway.metrics.store_up.set(1);
             }
@@ -122,7 +123,10 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
             }
         }
         tidy(&store, &mut tidied).await;
-        wake.wait().await;
+        tokio::select! {
+            () = wake.wait() => {}
+            () = gateway.progress.asked() => {}
+        }
     }
 }
 

@@ -66,7 +66,9 @@ pub(super) async fn make(
         key.team_id.get_or_insert_with(|| team.to_owned());
         if custom.is_some() {
             // Whether somebody else has it already is not for everybody to find out.
-            return Err(Refusal::forbidden("This key may not choose the text of keys."));
+            return Err(Refusal::forbidden(
+                "This key may not choose the text of keys.",
+            ));
         }
     }
     reach::check(&store, &call.caller, None, &key).await?;
@@ -103,7 +105,11 @@ pub(super) async fn change(
     let changed = changed.await;
     if is_stale {
         let message = "Somebody else has changed this key meanwhile; try again.";
-        return Err(Refusal::new(StatusCode::CONFLICT, "changed_meanwhile", message));
+        return Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "changed_meanwhile",
+            message,
+        ));
     }
     Ok(changed?)
 }
@@ -292,7 +298,9 @@ pub(super) async fn rotate(
 ) -> Result<Created, Refusal> {
     let store = call.store()?;
     if rotation.key.is_some() && !call.caller.sees_all() {
-        return Err(Refusal::forbidden("This key may not choose the text of keys."));
+        return Err(Refusal::forbidden(
+            "This key may not choose the text of keys.",
+        ));
     }
     let key = reach::find_to_change(&store, &call.caller, reference).await?;
     let grace = rotation.grace.and_then(Period::about).unwrap_or(0);

@@ -7,7 +7,7 @@ use super::super::{
 };
 use crate::identity::virtual_key::{self, Form};
 use crate::store::{
-    List, MAX_LENGTH, Store, StoreError, keys::Key, projects::Project, teams::Team, users::User,
+    List, Store, StoreError, keys::Key, projects::Project, teams::Team, users::User,
 };
 
 /// Whether the caller may see a key.
@@ -120,16 +120,28 @@ pub(in crate::admin) async fn check(
     }
     let was = |field: fn(&Key) -> &Option<String>| before.map(field) == Some(field(after));
     if after.budget_id.is_some() && !was(|key| &key.budget_id) {
-        return refuse("budget_id", "it cannot spend from a budget that others share");
+        return refuse(
+            "budget_id",
+            "it cannot spend from a budget that others share",
+        );
     }
     if grant.is_some_and(|grant| !grant.is_of_team()) {
         return refuse("admin", "it grants `team_read` and `team_write` alone");
     }
-    if let Some(project) = after.project_id.as_deref().filter(|_| !was(|key| &key.project_id)) {
+    if let Some(project) = after
+        .project_id
+        .as_deref()
+        .filter(|_| !was(|key| &key.project_id))
+    {
         let project = store.find::<Project>(project).await?;
-        let team = project.as_ref().and_then(|project| project.team_id.as_deref());
+        let team = project
+            .as_ref()
+            .and_then(|project| project.team_id.as_deref());
         if team != Some(&**id) {
-            return refuse("project_id", "its keys belong to that team's projects alone");
+            return refuse(
+                "project_id",
+                "its keys belong to that team's projects alone",
+            );
         }
     }
     if let Some(organization) = after
@@ -138,12 +150,21 @@ pub(in crate::admin) async fn check(
         .filter(|_| !was(|key| &key.organization_id))
     {
         let team = store.find::<Team>(id).await?;
-        let own = team.as_ref().and_then(|team| team.organization_id.as_deref());
+        let own = team
+            .as_ref()
+            .and_then(|team| team.organization_id.as_deref());
         if own != Some(organization) {
-            return refuse("organization_id", "its keys belong to that team's organization alone");
+            return refuse(
+                "organization_id",
+                "its keys belong to that team's organization alone",
+            );
         }
     }
-    if let Some(user) = after.user_id.as_deref().filter(|_| !was(|key| &key.user_id)) {
+    if let Some(user) = after
+        .user_id
+        .as_deref()
+        .filter(|_| !was(|key| &key.user_id))
+    {
         let places = store.memberships(user).await?;
         let is_member = places.iter().any(|place| place.team_id == **id);
         let role = store.find::<User>(user).await?.map(|user| user.role);
@@ -153,9 +174,4 @@ pub(in crate::admin) async fn check(
         }
     }
     Ok(())
-}
-
-/// All keys of a list, at most as many as the store gives at once.
-pub(in crate::admin) fn all(list: List) -> List {
-    list.page(MAX_LENGTH, 0)
 }

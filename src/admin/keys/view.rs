@@ -161,7 +161,9 @@ impl KeyChange {
             let message = "Say one of `expires_at` and `expires_in`, not both.";
             return Err(Refusal::invalid(Some("expires_in"), message));
         }
-        self.expires_at.map(|time| time.0).apply(&mut key.expires_at);
+        self.expires_at
+            .map(|time| time.0)
+            .apply(&mut key.expires_at);
         let until = |period: Period| period.end(now());
         self.expires_in.map(until).apply(&mut key.expires_at);
         self.terms.apply(&mut key.terms);
