@@ -39,6 +39,8 @@ impl fmt::Display for NoPeriod {
     }
 }
 
+impl std::error::Error for NoPeriod {}
+
 impl FromStr for Period {
     type Err = NoPeriod;
 

@@ -17,6 +17,8 @@ impl fmt::Display for NoAmount {
     }
 }
 
+impl std::error::Error for NoAmount {}
+
 impl FromStr for Usd {
     type Err = NoAmount;
 
