@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 8] = [
     ],
     &["providers", "telemetry"],
     &["config"],
-    &["dialects", "health"],
+    &["dialects", "health", "store"],
     &["upstream"],
     &["auth", "routing", "usage"],
     &["gateway", "snapshot"],

@@ -8,7 +8,7 @@
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
 //! | 4 stages | [`auth`], [`routing`], [`usage`] |
-//! | 3 edges | [`dialects`], [`health`], [`upstream`] |
+//! | 3 edges | [`dialects`], [`health`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
 //! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
 //!
@@ -33,6 +33,7 @@ pub mod row;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod upstream;

@@ -184,3 +184,43 @@ async fn the_log_says_who_failed_who_took_over_and_who_is_back() {
     .await;
     assert!(!has(["provider=two", "status=unhealthy"]));
 }
+
+#[tokio::test]
+async fn a_target_that_comes_back_takes_one_probe_then_its_share() {
+    const TURNS: usize = 200;
+    let one = ScriptedUpstream::start([failing()]).await;
+    let two = ScriptedUpstream::start([good()]).await;
+    let yaml = Yaml::new()
+        .provider("one", &one.base_url())
+        .provider("two", &two.base_url())
+        .and("pools: {both: {targets: [{provider: one}, {provider: two}]}}")
+        .and("routes: [{model: m, pool: both}]")
+        .and(&format!("routing: {{{BREAKER}}}"));
+    let gateway = TestGateway::with(&yaml).await;
+    let served = async |count: usize| {
+        for _ in 0..count {
+            assert_eq!(gateway.call(chat()).await.status, 200);
+        }
+    };
+    while one.count() < 3 {
+        served(1).await;
+    }
+    let opened = Instant::now();
+    served(20).await;
+    assert_eq!(one.count(), 3, "left alone while its breaker is open");
+    // Slow enough for all others to come while the probe is under way.
+    let slow = Script::SlowHead {
+        pause: Duration::from_millis(10),
+    };
+    one.follow([slow, good()]);
+    cooldown(opened).await;
+    let answers = all((0..16).map(|_| gateway.call(chat()))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(one.count(), 4, "exactly one probe");
+    served(TURNS).await;
+    let share = one.count() - 4;
+    assert!(
+        (TURNS * 4 / 10..=TURNS * 6 / 10).contains(&share),
+        "{share} of {TURNS}"
+    );
+}
