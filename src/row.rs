@@ -15,16 +15,20 @@ pub struct Row<'a> {
     pub id: &'a str,
     /// When its head had arrived, in milliseconds since 1970.
     pub at_ms: u64,
-    /// The name of the key that it used; never the key.
+    /// What keys are told apart by: the id of a stored key, the name of a configured one.
+    pub account: Option<&'a str>,
+    /// What people call the key; never the key.
     pub key: Option<&'a str>,
-    /// What the store calls that key, where it is one of its own.
-    pub key_id: Option<&'a str>,
     /// The key's team.
     pub team: Option<&'a str>,
     /// The key's user.
     pub user: Option<&'a str>,
     /// The key's project.
     pub project: Option<&'a str>,
+    /// The terms that the key shares with others by naming them.
+    pub budget: Option<&'a str>,
+    /// The key's organization.
+    pub organization: Option<&'a str>,
     /// On whose behalf the client asked, in its own words.
     pub end_user: Option<&'a str>,
     /// Its tags, each once.

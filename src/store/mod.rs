@@ -11,6 +11,7 @@ mod migrations;
 mod pool;
 mod statement;
 mod transaction;
+pub mod usage;
 
 pub use error::StoreError;
 pub use location::Location;

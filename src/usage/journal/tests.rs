@@ -240,7 +240,9 @@ fn a_journal_of_version_1_can_be_read() {
 fn full() -> Row<'static> {
     Row {
         id: "req_0123456789abcdefghjkmnpq",
-        key_id: Some("k1"),
+        account: Some("k1"),
+        budget: Some("budget"),
+        organization: Some("organization"),
         team: Some("team"),
         user: Some("user"),
         project: Some("project"),
