@@ -7,7 +7,7 @@ pub mod shadow;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     routing::Router,
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
+    usage::journal::Journal,
 };
 use shadow::Shadows;
 
@@ -56,6 +57,7 @@ pub struct Gateway {
     /// Requests being served.
     pub open_requests: AtomicUsize,
     snapshot: ArcSwap<Snapshot>,
+    journal: OnceLock<Arc<Journal>>,
     ids: Ids,
 }
 
@@ -73,6 +75,7 @@ impl Gateway {
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),
             snapshot: ArcSwap::default(),
+            journal: OnceLock::new(),
             ids: Ids::default(),
         }
     }
@@ -93,6 +96,16 @@ impl Gateway {
         self.hosts.forget_unused();
         self.tokens.forget_unused();
         self.health.forget_unused();
+    }
+
+    /// Records requests in `journal` from now on; only the first one counts.
+    pub fn keep_journal(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
+    }
+
+    /// Where requests are recorded; `None` where they are not.
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
     }
 
     /// Whether the process is on its way out.

@@ -54,7 +54,7 @@ pub struct Row<'a> {
     pub status: u16,
     /// A stable word for what went wrong.
     pub error: Option<&'a str>,
-    /// What the cache did, in the words of `X-Cache`.
+    /// What the cache did: `miss`, `bypass`, `hit`, `coalesced` or `semantic`.
     pub cache: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,

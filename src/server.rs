@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::IntoRawFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -31,9 +31,14 @@ use crate::{
     gateway::Gateway,
     proxy::{Proxy, connection::Connections},
     snapshot,
+    store::Location,
     tasks::{Tasks, reload::Source},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
+    usage::{
+        journal::{self, Journal},
+        ledger::Opening,
+    },
 };
 
 /// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
@@ -54,6 +59,8 @@ pub struct Start {
     pub upgrade: bool,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
+    /// Where the store is.
+    pub store: Location,
     /// Where that process expects its successor.
     pub upgrade_socket: PathBuf,
     /// The socket of the built-in provider.
@@ -96,6 +103,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     let gateway = Arc::new(Gateway::new(metrics));
     let built = snapshot::build(config.clone(), (&*gateway).into());
     gateway.replace(built?);
+    keep_journal(&gateway, &config, &start.directory)?;
     look_names_up(&gateway);
 
     let listen = &config.listen;
@@ -140,6 +148,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         gateway,
         source: start.source,
         directory: start.directory,
+        store: Opening::at(start.store),
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),
     };
@@ -147,6 +156,22 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.run(RunArgs::default());
     (start.at_exit)();
     logging::flush();
+    Ok(())
+}
+
+/// Begins the record of requests.
+fn keep_journal(gateway: &Gateway, config: &Config, directory: &Path) -> Result<(), Vec<String>> {
+    let usage = &config.usage;
+    if !usage.enabled {
+        return Ok(());
+    }
+    let options = journal::Options {
+        folder: directory.join("usage"),
+        max_bytes: usage.journal_max_bytes.0 as u64,
+        fsync: usage.fsync,
+    };
+    let journal = Journal::open(&options, gateway.metrics.usage.clone());
+    gateway.keep_journal(Arc::new(journal.map_err(|error| vec![error.to_string()])?));
     Ok(())
 }
 

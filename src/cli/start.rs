@@ -17,6 +17,7 @@ use crate::{
     config::{Config, Environment, Flags},
     gateway::Gateway,
     server::{self, Bound, Start},
+    store::Location,
     tasks::reload::Source,
 };
 
@@ -94,7 +95,10 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
     let (at_exit, config) = (files.clone(), loaded.config.clone());
     let upgrade_socket = files.socket.clone();
     let kept_in = directory.clone();
+    let store = Location::of(loaded.config.database_url.as_ref(), &directory)
+        .map_err(|error| vec![error.to_string()])?;
     Ok(Start {
+        store,
         source,
         loaded,
         demo,

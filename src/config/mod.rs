@@ -16,12 +16,15 @@ mod resilience;
 mod routing;
 mod telemetry;
 mod units;
+mod usage;
 mod validate;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+use crate::secret::Secret;
 
 pub use auth::{Auth, StaticKey};
 pub use env::Environment;
@@ -33,6 +36,7 @@ pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
+pub use usage::Usage;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +66,11 @@ pub struct Config {
     pub errors: Errors,
     /// Logs and metrics.
     pub telemetry: Telemetry,
+    /// The record of requests.
+    pub usage: Usage,
+    /// The store: `postgres://USER:PASSWORD@HOST/NAME`, or `sqlite:FILE`. A SQLite file in the data
+    /// directory unless set; `GATEWAY_DATABASE_URL`, `DATABASE_URL`.
+    pub database_url: Option<Secret>,
     /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
 }

@@ -334,6 +334,17 @@ pub struct Inspection {
     pub provider: Option<String>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Where it says on whose behalf it is: the values of `user` and `metadata`.
+    pub labels: Labels,
+}
+
+/// Where a request says on whose behalf it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    /// The value of `user`.
+    pub user: Option<Range<usize>>,
+    /// The value of `metadata`.
+    pub metadata: Option<Range<usize>>,
 }
 
 /// Where the model's name stands in a body.

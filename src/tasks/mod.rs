@@ -1,11 +1,13 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, reloads, the end of the process. One
-//! background service, one thread.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, rows of usage, reloads, the
+//! end of the process. One background service, one thread.
 
 mod drain;
 mod health;
 mod names;
 pub mod reload;
+mod retention;
 mod shadow;
+mod usage;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,7 +15,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 
-use crate::{gateway::Gateway, providers::demo};
+use crate::{gateway::Gateway, providers::demo, usage::ledger::Opening};
 use reload::Source;
 
 /// All background tasks.
@@ -24,6 +26,8 @@ pub struct Tasks {
     pub source: Source,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
+    /// The store.
+    pub store: Opening,
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
@@ -41,14 +45,19 @@ impl BackgroundService for Tasks {
                 log::error!("the demo provider stopped: {error}");
             }
         };
+        let closing = usage::Closing::default();
+        let journal = self.gateway.journal();
+        let metrics = &self.gateway.metrics.usage;
         futures::join!(
             demo,
+            usage::run(journal, &self.store, metrics, &closing),
+            retention::run(&self.gateway, &self.store),
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
-            drain::wait(&self.gateway, shutdown, &*self.at_exit),
+            drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }
 }

@@ -159,6 +159,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "telemetry.log.level",
             old.telemetry.log.level != new.telemetry.log.level,
         ),
+        ("usage.enabled", old.usage.enabled != new.usage.enabled),
+        (
+            "usage.journal_max_bytes",
+            old.usage.journal_max_bytes != new.usage.journal_max_bytes,
+        ),
+        ("usage.fsync", old.usage.fsync != new.usage.fsync),
+        ("database_url", old.database_url != new.database_url),
         ("data_dir", old.data_dir != new.data_dir),
     ]
     .into_iter()

@@ -2,5 +2,8 @@
 //! of a request.
 
 pub mod journal;
+pub mod labels;
+pub mod ledger;
+mod receipt;
 pub mod record;
 pub mod shadow;

@@ -5,8 +5,6 @@ use super::Environment;
 
 const INERT: &[&str] = &[
     "GATEWAY_ENCRYPTION_KEY",
-    "GATEWAY_DATABASE_URL",
-    "DATABASE_URL",
     "GATEWAY_REDIS_URL",
     "REDIS_URL",
     "GATEWAY_CACHE_ENABLED",
@@ -16,7 +14,6 @@ const INERT: &[&str] = &[
     "GATEWAY_CACHE_MAX_SIZE",
     "GATEWAY_RATE_LIMIT_RPM",
     "RATE_LIMIT_RPM",
-    "GATEWAY_LOG_RETENTION",
     "RATE_LIMIT_ENABLED",
     "PROMETHEUS_ENABLED",
     "ENABLE_MULTI_PROJECT",

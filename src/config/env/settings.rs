@@ -117,6 +117,18 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_DATABASE_URL", "DATABASE_URL"],
+        path: "database_url",
+        takes: "a URL such as postgres://USER:PASSWORD@HOST/NAME",
+        set: |config, value| put(&mut config.database_url, Some(Some(Secret::new(value)))),
+    },
+    Setting {
+        names: &["GATEWAY_LOG_RETENTION"],
+        path: "usage.retention_days",
+        takes: "days such as 30 or 30d, or 0 for ever",
+        set: |config, value| put(&mut config.usage.retention_days, days(value)),
+    },
+    Setting {
         names: &["GATEWAY_DATA_DIR"],
         path: "data_dir",
         takes: "a directory",
@@ -208,6 +220,16 @@ fn seconds(value: &str) -> Option<Seconds> {
         None => humantime::parse_duration(value.trim()).ok()?.as_secs_f64(),
     };
     (seconds > 0.0 && seconds <= Seconds::MAX.0).then_some(Seconds(seconds))
+}
+
+/// `30`, `30d`, `4weeks`, `720h`; what is no whole day is a day.
+fn days(value: &str) -> Option<u32> {
+    const DAY: u64 = 86_400;
+    if let Ok(days) = value.trim().parse() {
+        return Some(days);
+    }
+    let span = humantime::parse_duration(value.trim()).ok()?;
+    u32::try_from(span.as_secs().div_ceil(DAY)).ok()
 }
 
 fn switch(value: &str) -> Option<bool> {

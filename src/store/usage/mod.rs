@@ -3,6 +3,7 @@
 
 mod bulk;
 mod columns;
+mod forget;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 use super::{Store, StoreError, Transaction};
 use crate::row::Row;
 use bulk::Table;
+pub use forget::Kept;
 use sums::Sums;
 
 impl Store {

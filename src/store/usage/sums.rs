@@ -137,11 +137,9 @@ impl<'r> Sums<'r> {
 impl Counts {
     fn add(&mut self, row: &Row<'_>) {
         let used = row.tokens.unwrap_or_default();
-        let is_hit = row
-            .cache
-            .is_some_and(|cache| !matches!(cache, "MISS" | "BYPASS"));
+        let is_hit = matches!(row.cache, Some("hit" | "coalesced" | "semantic"));
         self.requests += 1;
-        self.failures += u64::from(row.status >= 400);
+        self.failures += u64::from(row.status >= 400 || row.error.is_some());
         self.hits += u64::from(is_hit);
         self.unpriced += u64::from(row.cost.is_none());
         for (sum, value) in [

@@ -10,7 +10,7 @@ mod folder;
 mod frame;
 mod reader;
 mod segment;
-mod sync;
+pub(crate) mod sync;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -23,10 +23,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use prometheus::{IntCounter, IntGauge};
 use thiserror::Error;
 
-use crate::row::Row;
+use crate::{row::Row, telemetry::metrics::usage::UsageMetrics};
 use folder::{Claim, Folder};
 pub use reader::{Batch, Reader};
 use segment::End;
@@ -40,6 +39,9 @@ const MAX_SEGMENT_BYTES: u64 = 8 << 20;
 /// And no smaller, so that a small bound does not make a file of every row.
 const MIN_SEGMENT_BYTES: u64 = 16 << 10;
 
+/// Most rows are shorter.
+const USUAL_FRAME_BYTES: usize = 384;
+
 /// How a journal is kept.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -49,17 +51,6 @@ pub struct Options {
     pub max_bytes: u64,
     /// Whether an answer waits until its row is on the disk.
     pub fsync: bool,
-}
-
-/// What is counted of a journal.
-#[derive(Debug, Clone)]
-pub struct Meters {
-    /// Rows that were written.
-    pub written: IntCounter,
-    /// Rows that were not, because the journal was full or could not be written.
-    pub dropped: IntCounter,
-    /// Bytes that journals take.
-    pub bytes: IntGauge,
 }
 
 /// The journal cannot be begun.
@@ -88,7 +79,7 @@ pub struct Journal {
     fsync: bool,
     synced: Synced,
     is_dropping: AtomicBool,
-    meters: Meters,
+    metrics: UsageMetrics,
 }
 
 thread_local! {
@@ -100,7 +91,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where its folder cannot be written.
-    pub fn open(options: &Options, meters: Meters) -> Result<Self, OpenError> {
+    pub fn open(options: &Options, metrics: UsageMetrics) -> Result<Self, OpenError> {
         let begin = |path: &Path| {
             let folder = Folder::open(path)?;
             let claim = folder.claim_new()?;
@@ -122,30 +113,45 @@ impl Journal {
             fsync: options.fsync,
             synced: Synced::default(),
             is_dropping: AtomicBool::new(false),
-            meters,
+            metrics,
         })
     }
 
     /// Adds a row. When this returns the end of the process cannot lose it any more. Where the journal is
     /// full or cannot be written the row is dropped and counted, and the request goes on.
     pub fn append(&self, row: &Row<'_>) {
-        let written = FRAME.with_borrow_mut(|buffer| {
+        FRAME.with_borrow_mut(|buffer| {
             buffer.clear();
-            match frame::write(buffer, row) {
-                true => self.write(buffer),
-                false => Err(io::ErrorKind::InvalidData.into()),
+            if frame::write(buffer, row) {
+                self.append_frame(buffer);
+            } else {
+                self.metrics.dropped.inc();
             }
         });
-        match written {
+    }
+
+    /// The row as [`Journal::append_frame`] takes it, for later; `None` where it is far too long.
+    pub fn frame(&self, row: &Row<'_>) -> Option<Vec<u8>> {
+        let mut buffer = Vec::with_capacity(USUAL_FRAME_BYTES);
+        let is_written = frame::write(&mut buffer, row);
+        if !is_written {
+            self.metrics.dropped.inc();
+        }
+        is_written.then_some(buffer)
+    }
+
+    /// Adds a row that [`Journal::frame`] has made, as [`Journal::append`] does.
+    pub fn append_frame(&self, frame: &[u8]) {
+        match self.write(frame) {
             Ok(()) => {
-                self.meters.written.inc();
+                self.metrics.written.inc();
                 if self.is_dropping.load(Ordering::Relaxed) && self.has_room() {
                     self.is_dropping.store(false, Ordering::Relaxed);
                     log::info!("the journal of usage takes rows again");
                 }
             }
             Err(error) => {
-                self.meters.dropped.inc();
+                self.metrics.dropped.inc();
                 if !self.is_dropping.swap(true, Ordering::Relaxed) {
                     log::error!(
                         "rows of usage are dropped until further notice, and requests go on: {error}"
@@ -218,8 +224,8 @@ impl Journal {
 
     fn grow(&self, bytes: u64) {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.meters
-            .bytes
+        self.metrics
+            .journal_bytes
             .set(i64::try_from(used).unwrap_or(i64::MAX));
     }
 
@@ -229,8 +235,8 @@ impl Journal {
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         let used = self.used.load(Ordering::Relaxed);
-        self.meters
-            .bytes
+        self.metrics
+            .journal_bytes
             .set(i64::try_from(used).unwrap_or(i64::MAX));
     }
 }
