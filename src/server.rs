@@ -29,6 +29,7 @@ use crate::{
     admin::Admin,
     config::{Config, Loaded, LogFormat, LogLevel},
     gateway::Gateway,
+    providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
     store::Location,
@@ -165,6 +166,8 @@ fn keep_journal(gateway: &Gateway, config: &Config, directory: &Path) -> Result<
     if !usage.enabled {
         return Ok(());
     }
+    // Read now, so that the first request need not.
+    pricing::embedded();
     let options = journal::Options {
         folder: directory.join("usage"),
         max_bytes: usage.journal_max_bytes.0 as u64,

@@ -129,6 +129,13 @@ pub trait Dialect: Sync {
         Some(b": keep-alive\n\n")
     }
 
+    /// How events begin by which a client knows that a stream is over, each with the line break before it;
+    /// none where that is the end of the answer itself. What an event says of its answer's text cannot begin
+    /// a line.
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
     /// A reader for one streamed answer.
     fn stream_reader(&self) -> Box<dyn StreamReader>;
 

@@ -332,6 +332,8 @@ impl ProxyHttp for Proxy {
         }
         if is_end {
             receipt::write_end(session, context);
+        } else if let Some(piece) = body {
+            receipt::write_closing(session, context, piece);
         }
         Ok(None)
     }

@@ -34,6 +34,11 @@ impl<'a> Labels<'a> {
 }
 
 fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Databases know no zero byte in texts.
+    let text = match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "")),
+        false => text,
+    };
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(beginning(text)),
         Cow::Owned(mut text) => {
