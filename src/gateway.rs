@@ -2,6 +2,7 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+mod records;
 pub mod shadow;
 
 use std::{
@@ -12,13 +13,14 @@ use std::{
     },
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use crate::{
-    auth::KeyRing,
+    auth::{KeyRing, table::KeyTable},
     config::Config,
     health::Health,
     routing::Router,
+    store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
     usage::journal::Journal,
@@ -50,6 +52,16 @@ pub struct Gateway {
     pub client: LazyLock<Client>,
     /// What copies of requests share.
     pub shadows: Shadows,
+    /// The store's keys.
+    pub keys: Arc<KeyTable>,
+    /// The store, while it is open. Nothing on a request's way asks it.
+    pub store: ArcSwapOption<Store>,
+    /// Who serves requests, by the store.
+    pub serving: ArcSwap<Serving>,
+    /// The configuration as it was read, without what the store adds.
+    pub written: ArcSwap<Config>,
+    /// Held by whoever builds a snapshot, so that none is replaced by an older one.
+    pub building: tokio::sync::Mutex<()>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -70,6 +82,11 @@ impl Gateway {
             tokens: Tokens::default(),
             health: Health::default(),
             shadows: Shadows::default(),
+            keys: Arc::default(),
+            store: ArcSwapOption::empty(),
+            serving: ArcSwap::default(),
+            written: ArcSwap::default(),
+            building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),

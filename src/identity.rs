@@ -1,6 +1,14 @@
 //! Who is calling, once a key has been read. The plain type that `auth` hands to every stage.
 
+pub mod period;
+pub mod profile;
+pub mod terms;
+pub mod virtual_key;
+
 use std::sync::Arc;
+
+pub use profile::{Group, Profile, Standing};
+pub use terms::Terms;
 
 /// The caller of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,4 +23,22 @@ pub struct Identity {
     pub models: Arc<[String]>,
     /// Whether it is the administrator's.
     pub master: bool,
+    /// What the store says of the key; `None` for those of the configuration.
+    pub profile: Option<Arc<Profile>>,
+}
+
+impl Identity {
+    /// By what counters and caches tell callers apart: the id of a stored key, the name of a configured
+    /// one. Labels may be given twice; this is not.
+    pub fn account(&self) -> Option<&Arc<str>> {
+        match &self.profile {
+            Some(profile) => Some(&profile.id),
+            None => self.key.as_ref(),
+        }
+    }
+
+    /// The project that the key belongs to.
+    pub fn project(&self) -> Option<&Arc<Group>> {
+        self.profile.as_ref()?.project.as_ref()
+    }
 }

@@ -32,20 +32,20 @@ use crate::{
     providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    store::Location,
-    tasks::{Tasks, reload::Source},
+    tasks::{Tasks, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
-    usage::{
-        journal::{self, Journal},
-        ledger::Opening,
-    },
+    usage::journal::{self, Journal},
 };
 
 /// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
 const MAX_ATTEMPTS: usize = 1000;
 /// Idle connections to providers that are kept.
 const POOL_SIZE: usize = 1024;
+
+const NO_PROVIDER: &str = "no provider is configured. Set a key, for example OPENAI_API_KEY, name a file with \
+     --config, add one with `gateway provider add`, or try --demo. `gateway config catalog` lists the \
+     providers that are known.";
 
 /// How long the start waits for name servers.
 const FIRST_LOOKUP: Duration = Duration::from_secs(2);
@@ -60,8 +60,6 @@ pub struct Start {
     pub upgrade: bool,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
-    /// Where the store is.
-    pub store: Location,
     /// Where that process expects its successor.
     pub upgrade_socket: PathBuf,
     /// The socket of the built-in provider.
@@ -102,7 +100,18 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         log::warn!("{warning}");
     }
     let gateway = Arc::new(Gateway::new(metrics));
-    let built = snapshot::build(config.clone(), (&*gateway).into());
+    let records = Records::new(&config.store, &start.directory);
+    let mut records = records.map_err(|error| vec![error.to_string()])?;
+    read_records(&gateway, &mut records);
+    let (merged, left_out) = snapshot::merged(&config, &gateway.serving.load());
+    for problem in left_out {
+        log::warn!("{problem}; it is left out");
+    }
+    if merged.providers.is_empty() {
+        return Err(vec![NO_PROVIDER.to_owned()]);
+    }
+    gateway.written.store(config.clone().into());
+    let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
     keep_journal(&gateway, &config, &start.directory)?;
     look_names_up(&gateway);
@@ -149,7 +158,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         gateway,
         source: start.source,
         directory: start.directory,
-        store: Opening::at(start.store),
+        records,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),
     };
@@ -173,9 +182,28 @@ fn keep_journal(gateway: &Gateway, config: &Config, directory: &Path) -> Result<
         max_bytes: usage.journal_max_bytes.0 as u64,
         fsync: usage.fsync,
     };
-    let journal = Journal::open(&options, gateway.metrics.usage.clone());
-    gateway.keep_journal(Arc::new(journal.map_err(|error| vec![error.to_string()])?));
+    match Journal::open(&options, gateway.metrics.usage.clone()) {
+        Ok(journal) => gateway.keep_journal(Arc::new(journal)),
+        // Who has set up a database wants a record.
+        Err(error) if config.store.database_url.is_some() => return Err(vec![error.to_string()]),
+        Err(error) => log::warn!("no usage is recorded: {error}"),
+    }
     Ok(())
+}
+
+/// Keys are there before the first request, and before the process that served until now hands its
+/// sockets over.
+fn read_records(gateway: &Gateway, records: &mut Records) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            runtime.block_on(records.read_first(gateway));
+            runtime.shutdown_background();
+        }
+        Err(error) => log::error!("cannot read the store: {error}"),
+    }
 }
 
 /// So that the first request finds addresses. A name that has none delays the start a little and

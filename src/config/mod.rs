@@ -14,6 +14,7 @@ mod load;
 mod providers;
 mod resilience;
 mod routing;
+mod store;
 mod telemetry;
 mod units;
 mod usage;
@@ -24,16 +25,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-use crate::secret::Secret;
-
 pub use auth::{Auth, StaticKey};
 pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, load, schema};
-pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
+pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
+pub use store::StoreSettings;
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
 pub use usage::Usage;
@@ -68,9 +68,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The record of requests.
     pub usage: Usage,
-    /// The store: `postgres://USER:PASSWORD@HOST/NAME`, or `sqlite:FILE`. A SQLite file in the data
-    /// directory unless set; `GATEWAY_DATABASE_URL`, `DATABASE_URL`.
-    pub database_url: Option<Secret>,
+    /// Where keys, teams, providers' keys and usage are kept.
+    pub store: StoreSettings,
     /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
 }

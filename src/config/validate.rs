@@ -5,6 +5,7 @@ mod auth;
 mod listen;
 mod providers;
 mod routing;
+mod store;
 
 use super::{Config, Seconds};
 use crate::yaml::{Positions, Problem};
@@ -31,6 +32,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     check.auth();
     check.providers();
     check.routing();
+    check.store();
     let mut problems = check.problems;
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems

@@ -102,6 +102,8 @@ impl Proxy {
         context.identity = snapshot
             .keys
             .authenticate(&head.headers, head.uri.query())?;
+        let lists = local::lists_models(endpoint.kind);
+        auth::permit_route(&context.identity, head.uri.path(), lists)?;
         let hint = settle::header_text(head, "x-gateway-provider");
         match endpoint.kind {
             Kind::Generate | Kind::CountTokens | Kind::Provider(_) => {}

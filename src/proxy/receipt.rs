@@ -105,6 +105,11 @@ pub(super) fn record<'a>(
     let head = session.req_header();
     let candidate = context.plan.current();
     let identity = &context.identity;
+    let profile = identity.profile.as_deref();
+    let refused = match &context.error {
+        Some(GatewayError::InvalidKey(refused)) => Some(refused),
+        _ => None,
+    };
     let since = |at: Instant| at.saturating_duration_since(context.started);
     let latency = context.started.elapsed();
     let spoken = candidate.and_then(|candidate| {
@@ -119,13 +124,16 @@ pub(super) fn record<'a>(
         client: session
             .client_addr()
             .and_then(|address| Some(address.as_inet()?.ip())),
-        account: identity.key.as_deref(),
-        key: identity.key.as_deref(),
+        account: identity.account().map(AsRef::as_ref),
+        key: identity
+            .key
+            .as_deref()
+            .or(refused.and_then(|fault| fault.key.as_deref())),
         team: identity.team.as_deref(),
         user: identity.user.as_deref(),
-        project: None,
-        budget: None,
-        organization: None,
+        project: identity.project().map(|project| &*project.id),
+        budget: profile.and_then(|profile| Some(&*profile.budget.as_ref()?.id)),
+        organization: profile.and_then(|profile| profile.organization.as_deref()),
         labels,
         method: head.method.as_str(),
         path: head.uri.path(),
@@ -139,6 +147,7 @@ pub(super) fn record<'a>(
         attempts: &context.attempts,
         is_trying: context.attempt.is_some(),
         error: context.error.as_ref().map(GatewayError::code),
+        key_fault: refused.map(|refused| refused.fault.name()),
         latency,
         first_byte: context.began.or(context.first_byte).map(since),
         overhead: context.overhead(),

@@ -43,7 +43,7 @@ pub async fn error(
         GatewayError::WrongMethod { allow, .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        GatewayError::MissingKey | GatewayError::InvalidKey => {
+        GatewayError::MissingKey | GatewayError::InvalidKey(_) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         _ => {}

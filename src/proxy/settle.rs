@@ -49,6 +49,7 @@ pub(super) fn plan(
     };
     let plan = context.snapshot.router.plan(model, provider, &facts)?;
     context.plan = plan;
+    context.plan.project = context.identity.project().map(|project| project.id.clone());
     context.deadline = deadline(head, context.started)?;
     next::start(context)?;
     shadow::copy(context, head);

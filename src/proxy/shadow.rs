@@ -117,6 +117,7 @@ impl Shadow {
                 && provider.credential.has_free_key(now)
         };
         let mut plan = Plan::new(stage, ModelSource::Custom);
+        plan.project = self.identity.project().map(|project| project.id.clone());
         plan.advance(&facts, now, &is_well);
         plan.current().cloned()
     }

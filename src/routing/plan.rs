@@ -148,6 +148,8 @@ pub struct Plan {
     pub shadow: Option<(Arc<str>, u32)>,
     /// Dearer candidates are not asked, in USD.
     pub max_cost: Option<f64>,
+    /// The project whose keys and headers providers get, where it has some of its own.
+    pub project: Option<Arc<str>>,
 }
 
 /// A chain of names that lead to more candidates, and how far it has been gone.
@@ -235,15 +237,20 @@ impl Plan {
         now: Instant,
         is_usable: &IsUsable<'_>,
     ) -> Option<((usize, usize), Candidate)> {
+        let project = self.project.as_deref();
         self.stages.iter().enumerate().find_map(|(number, stage)| {
             let is_open = |place| match self.pinned {
                 Some(pinned) => pinned == (number, place),
                 None => !self.tried.contains(&(number, place)),
             };
             let usable = |place: usize, provider: &Provider, model: &str, health: &TargetHealth| {
-                is_open(place) && is_usable(provider, model, health)
+                let own = provider.of_project(project);
+                is_open(place) && is_usable(own.map_or(provider, |own| own), model, health)
             };
-            let (place, candidate) = stage.pick(facts, now, &usable)?;
+            let (place, mut candidate) = stage.pick(facts, now, &usable)?;
+            if let Some(own) = candidate.provider.of_project(project) {
+                candidate.provider = own.clone();
+            }
             Some(((number, place), candidate))
         })
     }

@@ -61,8 +61,17 @@ pub enum StoreError {
         /// What it is called.
         reference: String,
     },
+    /// A credential was sealed under an encryption key that is not there.
+    #[error(
+        "the credential is sealed under the encryption key {key}, which is not among those of \
+         GATEWAY_ENCRYPTION_KEY; add that key behind the current one, with a comma between"
+    )]
+    Sealed {
+        /// The encryption key's id.
+        key: String,
+    },
     /// A value cannot be taken.
-    #[error("{field}: {why}")]
+    #[error("{field} {why}")]
     Invalid {
         /// The field, as the API names it.
         field: &'static str,

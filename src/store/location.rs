@@ -40,6 +40,14 @@ impl Location {
             other => Err(StoreError::Url(format!("`{other}` is no database of ours"))),
         }
     }
+
+    /// Whether it is there already. Of a server nobody knows until it is asked.
+    pub fn exists(&self) -> bool {
+        match self {
+            Location::Sqlite(path) => path.exists(),
+            Location::Postgres(_) => true,
+        }
+    }
 }
 
 #[cfg(test)]

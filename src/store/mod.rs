@@ -5,16 +5,33 @@
 //! embedded (`migrations`). No request waits for it: `tasks` reads what has changed into memory, which
 //! requests are served from, and goes on by that while the database is away.
 
+pub mod budgets;
+mod changes;
+pub mod credentials;
 mod error;
+mod fields;
+pub mod keys;
+mod list;
 mod location;
 mod migrations;
+pub mod models;
 mod pool;
+pub mod projects;
+pub mod providers;
+mod record;
+mod serving;
 mod statement;
+pub mod teams;
 mod transaction;
 pub mod usage;
+pub mod users;
 
+pub use changes::{CHANNEL, Change, Changes, Kind};
 pub use error::StoreError;
+pub use list::{List, MAX_LENGTH};
 pub use location::Location;
+pub use record::{Record, Stamps};
+pub use serving::{Opened, Serving};
 pub use statement::{Row, Statement, Value, sql};
 pub use transaction::Transaction;
 

@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, Sqlite};
 
-use super::{Row, Statement, StoreError, pool::on};
+use super::{Backend, Row, Statement, StoreError, pool::on};
 
 /// A transaction of either database.
 pub enum Transaction {
@@ -13,6 +13,14 @@ pub enum Transaction {
 }
 
 impl Transaction {
+    /// Which database it is.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Transaction::Sqlite(_) => Backend::Sqlite,
+            Transaction::Postgres(_) => Backend::Postgres,
+        }
+    }
+
     /// All rows that a statement answers.
     ///
     /// # Errors

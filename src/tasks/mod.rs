@@ -1,5 +1,5 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, rows of usage, reloads, the
-//! end of the process. One background service, one thread.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records, rows of
+//! usage, reloads, the end of the process. One background service, one thread.
 
 mod drain;
 mod health;
@@ -7,6 +7,7 @@ mod names;
 pub mod reload;
 mod retention;
 mod shadow;
+pub mod store;
 mod usage;
 
 use std::{path::PathBuf, sync::Arc};
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 
-use crate::{gateway::Gateway, providers::demo, usage::ledger::Opening};
+use crate::{gateway::Gateway, providers::demo};
 use reload::Source;
 
 /// All background tasks.
@@ -26,8 +27,8 @@ pub struct Tasks {
     pub source: Source,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
-    /// The store.
-    pub store: Opening,
+    /// Where the store is, and how far it was read at the start.
+    pub records: store::Records,
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
@@ -50,13 +51,14 @@ impl BackgroundService for Tasks {
         let metrics = &self.gateway.metrics.usage;
         futures::join!(
             demo,
-            usage::run(journal, &self.store, metrics, &closing),
-            retention::run(&self.gateway, &self.store),
+            usage::run(journal, &*self.gateway, metrics, &closing),
+            retention::run(&self.gateway),
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
+            store::keep(&self.gateway, &self.records),
             drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }

@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use crate::{
     gateway::Gateway,
     store::{self, Store, StoreError, usage::Kept},
-    usage::ledger::Opening,
 };
 
 /// How often it is looked for what is too old.
@@ -22,21 +21,21 @@ const BATCH: u32 = 500;
 const DAY_MS: i64 = 86_400_000;
 
 /// Forgets for as long as the process lives.
-pub(super) async fn run(gateway: &Gateway, store: &Opening) {
+pub(super) async fn run(gateway: &Gateway) {
     sleep(FIRST_LOOK).await;
     loop {
-        if let Err(error) = look(gateway, store).await {
+        if let Err(error) = look(gateway).await {
             log::warn!("old rows of usage are kept for now: {error}");
         }
         sleep(LOOK).await;
     }
 }
 
-async fn look(gateway: &Gateway, store: &Opening) -> Result<(), StoreError> {
-    if gateway.journal().is_none() {
-        return Ok(());
+async fn look(gateway: &Gateway) -> Result<(), StoreError> {
+    match gateway.store.load_full() {
+        Some(store) if gateway.journal().is_some() => forget(gateway, &store).await,
+        _ => Ok(()),
     }
-    forget(gateway, &store.get().await?).await
 }
 
 async fn forget(gateway: &Gateway, store: &Store) -> Result<(), StoreError> {

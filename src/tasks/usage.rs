@@ -6,12 +6,14 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
 
 use crate::{
+    gateway::Gateway,
     row::Row,
     store::StoreError,
     telemetry::metrics::usage::UsageMetrics,
@@ -107,15 +109,16 @@ impl Settling<'_> {
         }
         while self.step().await {}
         match self.pause {
-            None => blocking(|| self.reader.finish()),
-            Some(_) => {
-                log::warn!("the store is away; the next process finds the last rows of usage")
-            }
+            None if self.ledger.is_open() => blocking(|| self.reader.finish()),
+            _ => log::warn!("the store is away; the next process finds the last rows of usage"),
         }
     }
 
     /// Settles the next batch. Whether there may be more right now.
     async fn step(&mut self) -> bool {
+        if !self.ledger.is_open() {
+            return false;
+        }
         let batch = match blocking(|| self.reader.next(MAX_ROWS)) {
             Ok(Some(batch)) => batch,
             Ok(None) => {
@@ -161,6 +164,20 @@ impl Settling<'_> {
             Ok(count) => log::info!("found {count} journals of processes that are gone"),
             Err(error) => log::error!("cannot look for journals of usage: {error}"),
         }
+    }
+}
+
+#[async_trait]
+impl Ledger for Gateway {
+    async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
+        match self.store.load_full() {
+            Some(store) => store.settle(rows).await,
+            None => Err(StoreError::Away("it is not open yet".to_owned())),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.store.load().is_some()
     }
 }
 

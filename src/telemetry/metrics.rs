@@ -75,6 +75,10 @@ pub struct Metrics {
     pub dns_failures: IntCounter,
     /// The record of requests.
     pub usage: UsageMetrics,
+    /// Whether the store answers: 1 or 0.
+    pub store_up: IntGauge,
+    /// Keys of the store, those included that may not be used.
+    pub keys: IntGauge,
 }
 
 type ByModel = HashMap<Box<str>, Arc<Series>>;
@@ -126,6 +130,10 @@ impl Metrics {
             registry
                 .register(Box::new(counter.clone()))
                 .map(|()| counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone())).map(|()| gauge)
         };
         let histograms = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
@@ -239,6 +247,11 @@ impl Metrics {
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
             usage: UsageMetrics::new(&registry)?,
+            store_up: gauge("gateway_store_up", "Whether the store answers.")?,
+            keys: gauge(
+                "gateway_keys",
+                "Keys of the store, those included that may not be used.",
+            )?,
             registry,
         })
     }

@@ -86,6 +86,8 @@ pub struct Record<'a> {
     pub is_trying: bool,
     /// A stable word for what went wrong.
     pub error: Option<&'a str>,
+    /// Why the key may not be used, which the client is not told.
+    pub key_fault: Option<&'a str>,
     /// From the request's head to the answer's end.
     pub latency: Duration,
     /// From the request's head to the answer's first byte.
@@ -121,6 +123,7 @@ impl Record<'_> {
             ("served_model", self.served_model),
             ("key", self.key),
             ("error", self.error),
+            ("key_fault", self.key_fault),
         ] {
             if let Some(value) = value {
                 field(name, value);
@@ -174,6 +177,7 @@ impl Record<'_> {
         text(r#","provider":"#, self.provider);
         text(r#","served_model":"#, self.served_model);
         text(r#","error":"#, self.error);
+        text(r#","key_fault":"#, self.key_fault);
         let _ = write!(
             line,
             r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
@@ -254,6 +258,7 @@ mod tests {
             attempts: &attempts,
             is_trying: false,
             error: Some("provider_unreachable"),
+            key_fault: None,
             latency: Duration::from_millis(12),
             first_byte: None,
             overhead: Duration::ZERO,

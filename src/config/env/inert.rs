@@ -4,7 +4,6 @@
 use super::Environment;
 
 const INERT: &[&str] = &[
-    "GATEWAY_ENCRYPTION_KEY",
     "GATEWAY_REDIS_URL",
     "REDIS_URL",
     "GATEWAY_CACHE_ENABLED",
@@ -16,7 +15,6 @@ const INERT: &[&str] = &[
     "RATE_LIMIT_RPM",
     "RATE_LIMIT_ENABLED",
     "PROMETHEUS_ENABLED",
-    "ENABLE_MULTI_PROJECT",
     "ENABLE_SEMANTIC_ROUTING_SIGNAL",
     "STRIP_IDE_BOILERPLATE",
     "ENABLE_FILE_HASH_CACHE",

@@ -118,15 +118,37 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         names: &["GATEWAY_DATABASE_URL", "DATABASE_URL"],
-        path: "database_url",
-        takes: "a URL such as postgres://USER:PASSWORD@HOST/NAME",
-        set: |config, value| put(&mut config.database_url, Some(Some(Secret::new(value)))),
+        path: "store.database_url",
+        takes: "postgres://USER:PASSWORD@HOST/NAME or sqlite:FILE",
+        set: |config, value| {
+            put(
+                &mut config.store.database_url,
+                Some(Some(Secret::new(value))),
+            )
+        },
     },
     Setting {
         names: &["GATEWAY_LOG_RETENTION"],
         path: "usage.retention_days",
         takes: "days such as 30 or 30d, or 0 for ever",
         set: |config, value| put(&mut config.usage.retention_days, days(value)),
+    },
+    Setting {
+        names: &["GATEWAY_ENCRYPTION_KEY"],
+        path: "store.encryption_key",
+        takes: "64 hexadecimal digits",
+        set: |config, value| {
+            put(
+                &mut config.store.encryption_key,
+                Some(Some(Secret::new(value))),
+            )
+        },
+    },
+    Setting {
+        names: &["ENABLE_MULTI_PROJECT"],
+        path: "store.projects",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.store.projects, switch(value)),
     },
     Setting {
         names: &["GATEWAY_DATA_DIR"],

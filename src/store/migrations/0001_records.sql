@@ -28,6 +28,7 @@ CREATE TABLE users (
     blocked BOOLEAN NOT NULL,
     terms TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -40,6 +41,7 @@ CREATE TABLE teams (
     blocked BOOLEAN NOT NULL,
     terms TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -62,6 +64,7 @@ CREATE TABLE projects (
     blocked BOOLEAN NOT NULL,
     terms TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -72,6 +75,7 @@ CREATE TABLE budgets (
     id TEXT PRIMARY KEY,
     terms TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -118,6 +122,7 @@ CREATE TABLE providers (
     name TEXT PRIMARY KEY,
     settings TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -137,6 +142,7 @@ CREATE TABLE credentials (
     -- What is said of it and is no secret.
     details TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -154,6 +160,7 @@ CREATE TABLE models (
     settings TEXT NOT NULL,
     details TEXT NOT NULL,
     created_by TEXT,
+    updated_by TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );

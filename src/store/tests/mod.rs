@@ -2,3 +2,4 @@
 
 mod base;
 pub(crate) mod databases;
+mod records;
