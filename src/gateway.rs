@@ -9,7 +9,7 @@ pub mod shadow;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -24,6 +24,7 @@ use crate::{
     store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
+    usage::journal::Journal,
 };
 use progress::Progress;
 use shadow::Shadows;
@@ -72,6 +73,7 @@ pub struct Gateway {
     /// Requests being served.
     pub open_requests: AtomicUsize,
     snapshot: ArcSwap<Snapshot>,
+    journal: OnceLock<Arc<Journal>>,
     ids: Ids,
 }
 
@@ -95,6 +97,7 @@ impl Gateway {
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),
             snapshot: ArcSwap::default(),
+            journal: OnceLock::new(),
             ids: Ids::default(),
         }
     }
@@ -115,6 +118,16 @@ impl Gateway {
         self.hosts.forget_unused();
         self.tokens.forget_unused();
         self.health.forget_unused();
+    }
+
+    /// Records requests in `journal` from now on; only the first one counts.
+    pub fn keep_journal(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
+    }
+
+    /// Where requests are recorded; `None` where they are not.
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
     }
 
     /// Whether the process is on its way out.

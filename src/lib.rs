@@ -10,7 +10,7 @@
 //! | 4 stages | [`auth`], [`routing`], [`usage`] |
 //! | 3 edges | [`dialects`], [`health`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
-//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`secret`], [`yaml`] |
+//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
 //!
 //! A request's way reads top to bottom in [`proxy`].
 
@@ -29,6 +29,7 @@ pub mod price;
 pub mod providers;
 pub mod proxy;
 pub mod routing;
+pub mod row;
 pub mod secret;
 pub mod server;
 pub mod snapshot;

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::IntoRawFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -29,11 +29,13 @@ use crate::{
     admin::Admin,
     config::{Config, Loaded, LogFormat, LogLevel},
     gateway::Gateway,
+    providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
     tasks::{Tasks, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
+    usage::journal::{self, Journal},
 };
 
 /// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
@@ -111,6 +113,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     gateway.written.store(config.clone().into());
     let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
+    keep_journal(&gateway, &config, &start.directory)?;
     look_names_up(&gateway);
 
     let listen = &config.listen;
@@ -163,6 +166,28 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.run(RunArgs::default());
     (start.at_exit)();
     logging::flush();
+    Ok(())
+}
+
+/// Begins the record of requests.
+fn keep_journal(gateway: &Gateway, config: &Config, directory: &Path) -> Result<(), Vec<String>> {
+    let usage = &config.usage;
+    if !usage.enabled {
+        return Ok(());
+    }
+    // Read now, so that the first request need not.
+    pricing::embedded();
+    let options = journal::Options {
+        folder: directory.join("usage"),
+        max_bytes: usage.journal_max_bytes.0 as u64,
+        fsync: usage.fsync,
+    };
+    match Journal::open(&options, gateway.metrics.usage.clone()) {
+        Ok(journal) => gateway.keep_journal(Arc::new(journal)),
+        // Who has set up a database wants a record.
+        Err(error) if config.store.database_url.is_some() => return Err(vec![error.to_string()]),
+        Err(error) => log::warn!("no usage is recorded: {error}"),
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod routing;
 mod store;
 mod telemetry;
 mod units;
+mod usage;
 mod validate;
 
 use indexmap::IndexMap;
@@ -35,6 +36,7 @@ pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Var
 pub use store::StoreSettings;
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
+pub use usage::Usage;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +66,8 @@ pub struct Config {
     pub errors: Errors,
     /// Logs and metrics.
     pub telemetry: Telemetry,
+    /// The record of requests.
+    pub usage: Usage,
     /// Where keys, teams, providers' keys and usage are kept.
     pub store: StoreSettings,
     /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.

@@ -98,6 +98,8 @@ pub struct Context {
     pub error: Option<GatewayError>,
     /// Bytes of the answer's body that went out.
     pub bytes_out: usize,
+    /// Whether its row has been written.
+    pub is_recorded: bool,
 }
 
 /// Who serves a request.
@@ -190,6 +192,7 @@ impl Context {
             failure: None,
             error: None,
             bytes_out: 0,
+            is_recorded: false,
         }
     }
 

@@ -88,7 +88,7 @@ pub async fn run(
         let is_done = carried?;
         match relay.take() {
             Some(left) => child = nursery.child(session, *left),
-            None => return end(session, held, is_done).await,
+            None => return end(session, &relay, held, is_done).await,
         }
     }
 }
@@ -153,10 +153,12 @@ impl Child {
 /// The last child is over.
 async fn end(
     session: &mut Session,
+    relay: &Relay,
     held: Vec<HttpTask>,
     mut is_done: bool,
 ) -> Result<(), GatewayError> {
     if !held.is_empty() {
+        relay.write_row();
         let written = session.write_response_tasks(held).await;
         is_done |= written.map_err(|_| GatewayError::ClientGone)?;
     }
@@ -251,6 +253,7 @@ async fn carry(
                     continue;
                 }
                 let tasks = std::mem::take(held);
+                relay.write_row();
                 let began = Instant::now();
                 last_written = began;
                 match session.write_response_tasks(tasks).await {

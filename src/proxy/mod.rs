@@ -10,6 +10,7 @@
 //! upstream_request_filter, request_body_filter    its head and body  headers, dialects
 //! upstream_response_filter                        judge its answer   attempt
 //! response_filter, response_body_filter           pass it on         headers, answer
+//!                        its row, before its last piece leaves       receipt
 //! fail_to_connect, error_while_proxy              who next?          attempt
 //! fail_to_proxy          nobody: an error, or the end of a stream    respond
 //! logging                metrics, one line                           usage
@@ -30,6 +31,7 @@ mod hedge;
 mod local;
 mod next;
 mod prepare;
+mod receipt;
 mod relay;
 mod respond;
 mod rewritten;
@@ -45,6 +47,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::{
     Error, Result,
     http::{RequestHeader, ResponseHeader},
@@ -285,6 +288,7 @@ impl ProxyHttp for Proxy {
             _ => {
                 context.first_byte = Some(Instant::now());
                 headers::write_response(head, context);
+                receipt::write_bodyless(session, context, head);
                 context.beat(head);
                 if session.req_header().version == http::Version::HTTP_10 {
                     // It knows no chunks; the answer ends with the connection.
@@ -328,6 +332,22 @@ impl ProxyHttp for Proxy {
         if is_end && let Some(said) = context.answer.withheld() {
             return Err(attempt::judge_error_body(context, &said));
         }
+        if is_end {
+            receipt::write_end(session, context);
+        } else if let Some(piece) = body {
+            receipt::write_closing(session, context, piece);
+        }
+        Ok(None)
+    }
+
+    /// Trailers end an answer whose last piece did not.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _: &mut HeaderMap,
+        context: &mut Box<Context>,
+    ) -> Result<Option<Bytes>> {
+        receipt::write_end(session, context);
         Ok(None)
     }
 

@@ -5,7 +5,10 @@
 //! [`Context`] back, for another child to take over.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,9 +19,9 @@ use pingora_proxy::Session;
 use super::{
     answer::Answer,
     context::{Context, Role},
-    headers, next, respond,
+    headers, next, receipt, respond,
 };
-use crate::{error::GatewayError, routing::policy::Failure};
+use crate::{error::GatewayError, routing::policy::Failure, row::Row, usage::journal::Journal};
 
 /// What a parent and its children share.
 #[derive(Default)]
@@ -32,7 +35,20 @@ pub struct Relay {
     /// Whether the other of two was faster: then this one never was.
     has_lost: AtomicBool,
     has_content: AtomicBool,
+    row: Mutex<Option<LeftRow>>,
     next: Mutex<Option<Box<Context>>>,
+}
+
+/// The row of a child's answer, ready to be written.
+struct LeftRow(Arc<Journal>, Vec<u8>);
+
+/// A child that is still to end when its parent has gone leaves its row to nobody.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !self.has_lost() {
+            self.write_row();
+        }
+    }
 }
 
 /// What a child leaves behind that could not end its answer itself.
@@ -55,23 +71,19 @@ impl Relay {
             return None;
         }
         let is_stream = context.request.stream && !context.is_http10;
-        let relay = Relay {
-            resumes: is_stream && rules.resume,
-            holds: is_stream && rules.hold_until_first_event,
-            hedge_after: hedge_after(context),
-            ..Relay::default()
-        };
+        let mut relay = Relay::default();
+        relay.resumes = is_stream && rules.resume;
+        relay.holds = is_stream && rules.hold_until_first_event;
+        relay.hedge_after = hedge_after(context);
         let is_wanted = relay.resumes || relay.holds || relay.hedge_after.is_some();
         is_wanted.then_some(relay)
     }
 
     /// The same for the second of two.
     pub fn twin(&self) -> Relay {
-        Relay {
-            resumes: self.resumes,
-            holds: self.holds,
-            ..Relay::default()
-        }
+        let mut twin = Relay::default();
+        (twin.resumes, twin.holds) = (self.resumes, self.holds);
+        twin
     }
 
     /// The other one was faster.
@@ -87,6 +99,21 @@ impl Relay {
     /// Whether the client has to wait with what is there.
     pub fn is_holding(&self) -> bool {
         self.holds && !self.has_content.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the row of an answer that ends with what comes next.
+    pub fn leave_row(&self, journal: &Arc<Journal>, row: &Row<'_>) {
+        let left = journal
+            .frame(row)
+            .map(|frame| LeftRow(journal.clone(), frame));
+        *self.row.lock() = left;
+    }
+
+    /// Writes the row that the child has left: what ends its answer goes to the client now.
+    pub fn write_row(&self) {
+        if let Some(LeftRow(journal, frame)) = self.row.lock().take() {
+            journal.append_frame(&frame);
+        }
     }
 
     /// The context that the last child left.
@@ -164,6 +191,7 @@ pub async fn leave(session: &mut Session, context: &mut Context) -> bool {
         }
         Leaving::Ending(bytes) => {
             context.bytes_out += bytes.len();
+            receipt::write(session, context, 200);
             if session.write_response_body(Some(bytes), true).await.is_ok() {
                 let _ = session.as_mut().finish_body().await;
             }

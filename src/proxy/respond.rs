@@ -8,7 +8,7 @@ use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
-use super::{attempt, body, context::Context, headers};
+use super::{attempt, body, context::Context, headers, receipt};
 use crate::{error::GatewayError, upstream::provider::header_value};
 
 /// How long the rest of a refused body is read and thrown away, so that the client gets to see
@@ -88,6 +88,9 @@ pub async fn break_off(session: &mut Session, context: &mut Context, error: Gate
     context.stop_beating();
     if let Some(event) = context.answer.last_words(context.caller, &error) {
         context.bytes_out = session.body_bytes_sent() + event.len();
+        let status = session.response_written().map(|head| head.status.as_u16());
+        context.error = Some(error.clone());
+        receipt::write(session, context, status.unwrap_or(200));
         // Where the client has left as well, there is nobody to tell.
         if session.write_response_body(Some(event), true).await.is_ok() {
             // A child's session does not end with its last piece.
@@ -117,6 +120,7 @@ async fn send(
         session.set_keepalive(None);
     }
     context.bytes_out = if is_head { 0 } else { body.len() };
+    receipt::write(session, context, head.status.as_u16());
     session
         .write_response_header(Box::new(head), is_head)
         .await?;

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, relay, respond, shadow,
+    next, receipt, relay, respond, shadow,
 };
 use crate::{
     auth,
@@ -16,7 +16,6 @@ use crate::{
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
-    usage::record::Record,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -143,6 +142,7 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
     if is_gone {
         context.gateway().metrics.client_disconnects.inc();
     }
+    receipt::write(session, context, status);
     observe(context, status);
     log_line(session, context, status);
     arm_for_next_head(session, context);
@@ -158,6 +158,7 @@ fn observe(context: &Context, status: u16) {
             .or(context.first_byte)
             .map(|at| (at - context.started).as_secs_f64()),
         usage: context.usage,
+        cost: receipt::cost(context),
         stream: context.request.stream,
     };
     let series = match context.plan.current() {
@@ -176,42 +177,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     if !is_wanted {
         return;
     }
-    let head = session.req_header();
-    let candidate = context.plan.current();
-    let identity = &context.identity;
-    let refused = match &context.error {
-        Some(GatewayError::InvalidKey(refused)) => Some(refused),
-        _ => None,
-    };
-    let milliseconds =
-        |at: Instant| u64::try_from((at - context.started).as_millis()).unwrap_or(u64::MAX);
-    let record = Record {
-        id: context.id.as_str(),
-        client: session
-            .client_addr()
-            .and_then(|address| Some(address.as_inet()?.ip())),
-        key: identity
-            .key
-            .as_deref()
-            .or(refused.and_then(|fault| fault.key.as_deref())),
-        team: identity.team.as_deref(),
-        user: identity.user.as_deref(),
-        method: head.method.as_str(),
-        path: head.uri.path(),
-        status,
-        model: context.request.model.as_deref(),
-        provider: candidate.map(|candidate| &*candidate.provider.name),
-        served_model: candidate.map(|candidate| &*candidate.model),
-        stream: context.request.stream,
-        attempts: &context.attempts,
-        error: context.error.as_ref().map(GatewayError::code),
-        key_fault: refused.map(|refused| refused.fault.name()),
-        latency_ms: milliseconds(Instant::now()),
-        first_byte_ms: context.first_byte.map(milliseconds),
-        bytes_in: context.body.len(),
-        bytes_out: context.bytes_out,
-        usage: context.usage,
-    };
+    let labels = receipt::labels(session, context);
+    let record = receipt::record(session, context, &labels, status);
     logging::write_line(&record.line(logging::is_json()));
 }
 

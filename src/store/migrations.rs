@@ -27,11 +27,18 @@ enum Sql {
 }
 
 /// All steps, in the order in which they are taken.
-const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "records",
-    sql: Sql::Both(include_str!("migrations/0001_records.sql")),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "records",
+        sql: Sql::Both(include_str!("migrations/0001_records.sql")),
+    },
+    Step {
+        version: 20,
+        name: "usage",
+        sql: Sql::Both(include_str!("migrations/0020_usage.sql")),
+    },
+];
 
 /// The steps for `backend`.
 pub(super) fn migrator(backend: Backend) -> Migrator {

@@ -23,6 +23,7 @@ mod serving;
 mod statement;
 pub mod teams;
 mod transaction;
+pub mod usage;
 pub mod users;
 
 pub use changes::{CHANNEL, Change, Changes, Kind};

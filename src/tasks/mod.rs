@@ -1,12 +1,14 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's
-//! records, reloads, the end of the process. One background service, one thread.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records, rows of
+//! usage, reloads, the end of the process. One background service, one thread.
 
 mod drain;
 mod health;
 mod names;
 pub mod reload;
+mod retention;
 mod shadow;
 pub mod store;
+mod usage;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -44,15 +46,20 @@ impl BackgroundService for Tasks {
                 log::error!("the demo provider stopped: {error}");
             }
         };
+        let closing = usage::Closing::default();
+        let journal = self.gateway.journal();
+        let metrics = &self.gateway.metrics.usage;
         futures::join!(
             demo,
+            usage::run(journal, &*self.gateway, metrics, &closing),
+            retention::run(&self.gateway),
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             store::keep(&self.gateway, &self.records),
-            drain::wait(&self.gateway, shutdown, &*self.at_exit),
+            drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }
 }

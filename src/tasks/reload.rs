@@ -183,6 +183,12 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "telemetry.log.level",
             old.telemetry.log.level != new.telemetry.log.level,
         ),
+        ("usage.enabled", old.usage.enabled != new.usage.enabled),
+        (
+            "usage.journal_max_bytes",
+            old.usage.journal_max_bytes != new.usage.journal_max_bytes,
+        ),
+        ("usage.fsync", old.usage.fsync != new.usage.fsync),
         ("data_dir", old.data_dir != new.data_dir),
         (
             "store.database_url",

@@ -1,6 +1,8 @@
 //! Prometheus metrics, each declared once. Handles for a provider and model are resolved once and
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
+pub mod usage;
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -9,11 +11,12 @@ use std::{
 
 use parking_lot::RwLock;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector, proto::MetricFamily,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
 };
 
-use crate::{chat::usage::Usage, error::Outcome};
+use crate::{chat::usage::Usage, error::Outcome, price::Usd};
+use usage::UsageMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
 /// cannot grow the metrics by inventing names.
@@ -34,6 +37,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     tokens: IntCounterVec,
+    cost: CounterVec,
     latency: HistogramVec,
     first_byte: HistogramVec,
     per_output_token: HistogramVec,
@@ -69,6 +73,8 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// Name look-ups that failed.
     pub dns_failures: IntCounter,
+    /// The record of requests.
+    pub usage: UsageMetrics,
     /// Whether the store answers: 1 or 0.
     pub store_up: IntGauge,
     /// Keys of the store, those included that may not be used.
@@ -87,6 +93,7 @@ pub struct Series {
     per_output_token: Histogram,
     input_tokens: IntCounter,
     output_tokens: IntCounter,
+    cost: OnceLock<Counter>,
     attempts: [OnceLock<IntCounter>; Outcome::ALL.len()],
 }
 
@@ -101,6 +108,8 @@ pub struct Observation {
     pub first_byte: Option<f64>,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What it cost, where that is known.
+    pub cost: Option<Usd>,
     /// Whether the answer was streamed.
     pub stream: bool,
 }
@@ -152,6 +161,12 @@ impl Metrics {
                 "Tokens as the provider counted them; direction is input or output.",
                 &["provider", "model", "direction"],
             )?,
+            cost: {
+                let help = "What requests have cost in USD, as far as that is known.";
+                let options = Opts::new("gateway_cost_usd_total", help);
+                let vec = CounterVec::new(options, &["provider", "model"])?;
+                registry.register(Box::new(vec.clone())).map(|()| vec)?
+            },
             latency: histograms(
                 "gateway_latency_seconds",
                 "From the request's head to the answer's end.",
@@ -231,6 +246,7 @@ impl Metrics {
                 &["result"],
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
+            usage: UsageMetrics::new(&registry)?,
             store_up: gauge("gateway_store_up", "Whether the store answers.")?,
             keys: gauge(
                 "gateway_keys",
@@ -316,6 +332,7 @@ impl Metrics {
             per_output_token: self.per_output_token.with_label_values(&labels),
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
+            cost: OnceLock::new(),
             attempts: Default::default(),
             provider: provider.clone(),
             model: model.into(),
@@ -336,6 +353,12 @@ impl Metrics {
         series.latency.observe(seen.latency);
         if let Some(first_byte) = seen.first_byte {
             series.first_byte.observe(first_byte);
+        }
+        // What is not known is no series: 0 would say that it was free.
+        if let Some(cost) = seen.cost {
+            let labels = [series.provider.as_ref(), &series.model];
+            let cost_so_far = || self.cost.with_label_values(&labels);
+            series.cost.get_or_init(cost_so_far).inc_by(cost.dollars());
         }
         let Some(usage) = seen.usage else { return };
         series.input_tokens.inc_by(usage.input);
@@ -378,6 +401,7 @@ mod tests {
             latency: 0.2,
             first_byte: Some(0.1),
             usage,
+            cost: Some(Usd::from_pico(500_000_000_000)),
             stream: true,
         };
         metrics.observe(&series, &seen);
@@ -387,6 +411,7 @@ mod tests {
         for line in [
             "gateway_requests_total{model=\"gpt-4o\",provider=\"openai\",status=\"200\"} 1",
             "gateway_tokens_total{direction=\"output\",model=\"gpt-4o\",provider=\"openai\"} 5",
+            "gateway_cost_usd_total{model=\"gpt-4o\",provider=\"openai\"} 0.5",
             "gateway_upstream_attempts_total{outcome=\"ok\",provider=\"openai\"} 1",
             "gateway_breaker_state{model=\"gpt-4o\",provider=\"openai\"} 2",
         ] {

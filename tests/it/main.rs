@@ -50,4 +50,5 @@ mod support_works;
 mod surface;
 mod tls;
 mod translation;
+mod usage;
 mod websocket;

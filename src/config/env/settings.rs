@@ -128,6 +128,12 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_LOG_RETENTION"],
+        path: "usage.retention_days",
+        takes: "days such as 30 or 30d, or 0 for ever",
+        set: |config, value| put(&mut config.usage.retention_days, days(value)),
+    },
+    Setting {
         names: &["GATEWAY_ENCRYPTION_KEY"],
         path: "store.encryption_key",
         takes: "64 hexadecimal digits",
@@ -236,6 +242,16 @@ fn seconds(value: &str) -> Option<Seconds> {
         None => humantime::parse_duration(value.trim()).ok()?.as_secs_f64(),
     };
     (seconds > 0.0 && seconds <= Seconds::MAX.0).then_some(Seconds(seconds))
+}
+
+/// `30`, `30d`, `4weeks`, `720h`; what is no whole day is a day.
+fn days(value: &str) -> Option<u32> {
+    const DAY: u64 = 86_400;
+    if let Ok(days) = value.trim().parse() {
+        return Some(days);
+    }
+    let span = humantime::parse_duration(value.trim()).ok()?;
+    u32::try_from(span.as_secs().div_ceil(DAY)).ok()
 }
 
 fn switch(value: &str) -> Option<bool> {
