@@ -20,9 +20,11 @@ pub mod projects;
 pub mod providers;
 mod refusal;
 mod registry;
+pub mod requests;
 mod server;
 pub mod teams;
 pub mod terms;
+pub mod usage;
 pub mod users;
 
 pub use document::document;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::{
     decide, document, entity, health, keys, models, myself, operation::Registered, providers,
-    providers::credentials, teams,
+    providers::credentials, requests, teams, usage,
 };
 use crate::store::{budgets::Budget, models::Model, projects::Project, teams::Team, users::User};
 
@@ -62,6 +62,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &credentials::Rotate,
         &credentials::Delete,
     ],
+    &[&usage::Show, &requests::ListAll, &requests::Show],
 ];
 
 /// All routes.

@@ -38,6 +38,11 @@ const STEPS: &[Step] = &[
         name: "usage",
         sql: Sql::Both(include_str!("migrations/0020_usage.sql")),
     },
+    Step {
+        version: 30,
+        name: "reports",
+        sql: Sql::Both(include_str!("migrations/0030_reports.sql")),
+    },
 ];
 
 /// The steps for `backend`.

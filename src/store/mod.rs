@@ -19,6 +19,7 @@ mod pool;
 pub mod projects;
 pub mod providers;
 mod record;
+pub mod report;
 mod serving;
 mod statement;
 pub mod teams;

@@ -60,6 +60,8 @@ pub struct Stamps {
     pub total_spend: Usd,
     /// When it was used last.
     pub last_used_at: Option<i64>,
+    /// When its budget's period began; `None` where nothing has been spent.
+    pub period_started_at: Option<i64>,
 }
 
 const STAMPS: [&str; 4] = ["created_by", "updated_by", "created_at", "updated_at"];
@@ -73,7 +75,7 @@ pub(super) fn select<R: Record>() -> String {
     match (R::SCOPE, R::COLUMNS.first()) {
         (Some(scope), Some(id)) => format!(
             "SELECT {columns}, CAST(s.amount AS TEXT) AS spend, CAST(s.total AS TEXT) AS total, \
-             s.last_used_at FROM {table} r LEFT JOIN spend s ON s.scope = '{scope}' AND s.id = r.{id}"
+             s.last_used_at, s.period_started_at FROM {table} r LEFT JOIN spend s ON s.scope = '{scope}' AND s.id = r.{id}"
         ),
         _ => format!("SELECT {columns} FROM {table} r"),
     }
@@ -93,6 +95,7 @@ pub(super) fn read<R: Record>(row: &Row) -> Result<R, StoreError> {
         stamps.spend = row.optional_amount("spend")?.unwrap_or_default();
         stamps.total_spend = row.optional_amount("total")?.unwrap_or_default();
         stamps.last_used_at = row.optional_integer("last_used_at")?;
+        stamps.period_started_at = row.optional_integer("period_started_at")?;
     }
     *record.stamps() = stamps;
     Ok(record)

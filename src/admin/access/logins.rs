@@ -118,12 +118,8 @@ mod tests {
                 .is_none()
         );
         logins.failed("::ffff:192.0.2.7".parse().unwrap(), now);
-        assert!(
-            logins
-                .addresses
-                .get(&"192.0.2.7".parse().unwrap())
-                .is_some()
-        );
+        let plain: IpAddr = "192.0.2.7".parse().unwrap();
+        assert!(logins.addresses.get(&plain).is_some());
     }
 
     #[test]
