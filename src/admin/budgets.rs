@@ -98,9 +98,10 @@ impl Entity for Budget {
         delete: Route::delete(
             "/admin/budgets/{id}",
             Reach::All,
-            "Deletes a budget. Keys that name it stay, under their own terms alone.",
+            "Deletes a budget. Not while keys belong to it, unless told to delete them too.",
         ),
     };
+    const KEYS: Option<&'static str> = Some("budget_id");
     type View = BudgetView;
     type New = NewBudget;
     type Change = BudgetChange;

@@ -3,7 +3,9 @@
 
 use std::marker::PhantomData;
 
-use serde::Serialize;
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     access::Caller,
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     identity::virtual_key,
-    store::{List, Record, Store, StoreError},
+    store::{List, Record, Store, StoreError, keys::Key},
 };
 
 /// A kind of record that is administrated.
@@ -22,13 +24,16 @@ pub(super) trait Entity: Record + Sync + 'static {
     /// Where it is made, listed, shown, changed and deleted.
     const ROUTES: Routes;
     /// What is shown of it.
-    type View: From<Self> + Serialize + schemars::JsonSchema + Send;
+    type View: From<Self> + Serialize + JsonSchema + Send;
     /// What is said of a new one.
     type New: Part;
     /// What is said of a change.
     type Change: Part + Clone;
     /// Which are listed.
     type Query: Part + Paging + Sync;
+
+    /// Under which name keys say that they belong to it.
+    const KEYS: Option<&'static str>;
 
     /// A new one.
     fn make(new: Self::New) -> Result<Self, Refusal>;
@@ -138,15 +143,83 @@ impl<E: Entity> Operation for Change<E> {
     }
 }
 
+/// How a record is deleted.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DeleteQuery {
+    /// Whether its keys are deleted with it. Else it is not deleted while it has some: they would be free of
+    /// its limits.
+    with_keys: bool,
+}
+
 impl<E: Entity> Operation for Delete<E> {
     const ROUTE: Route = E::ROUTES.delete;
-    type Query = Nothing;
+    type Query = DeleteQuery;
     type Body = Nothing;
     type Answer = E::View;
 
-    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<E::View, Refusal> {
-        let record = seen::<E>(&call).await?;
-        Ok(call.store()?.delete::<E>(record.id()).await?.into())
+    async fn run(call: Call, query: DeleteQuery, _: Nothing) -> Result<E::View, Refusal> {
+        let (store, record) = (call.store()?, seen::<E>(&call).await?);
+        let id = record.id();
+        if let Some(column) = E::KEYS {
+            match query.with_keys {
+                true => drop(delete_keys_of(&store, column, id).await?),
+                false => has_no_keys(&store, E::WHAT, column, id).await?,
+            }
+        }
+        Ok(store.delete::<E>(id).await?.into())
+    }
+}
+
+/// Refuses to go on where keys that may still be used belong to a record.
+///
+/// # Errors
+/// 409.
+pub(super) async fn has_no_keys(
+    store: &Store,
+    what: &'static str,
+    column: &'static str,
+    id: &str,
+) -> Result<(), Refusal> {
+    let list = List::default()
+        .equals(column, id)
+        .is_null("revoked_at", true);
+    match store.count::<Key>(&list).await? {
+        0 => Ok(()),
+        count => {
+            let message = format!(
+                "{count} keys belong to the {what} `{id}`, and would be free of its limits. Delete them with \
+                 it (`?with_keys=true`), revoke them, or have them belong to another."
+            );
+            Err(Refusal::new(StatusCode::CONFLICT, "has_keys", message))
+        }
+    }
+}
+
+/// Deletes the keys that belong to a record, and answers how many those were.
+///
+/// # Errors
+/// 503.
+pub(super) async fn delete_keys_of(
+    store: &Store,
+    column: &'static str,
+    id: &str,
+) -> Result<u64, Refusal> {
+    let mut count = 0;
+    loop {
+        let list = List::default().equals(column, id).page(500, 0);
+        let keys = store.list::<Key>(&list).await?;
+        if keys.is_empty() {
+            return Ok(count);
+        }
+        for key in keys {
+            match store.delete_key(&key.id).await {
+                // Somebody else was faster.
+                Err(StoreError::NotFound { .. }) => {}
+                deleted => drop(deleted?),
+            }
+            count += 1;
+        }
     }
 }
 

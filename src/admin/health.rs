@@ -118,7 +118,7 @@ impl Operation for Show {
     }
 }
 
-fn report(gateway: &Gateway) -> Report {
+pub(super) fn report(gateway: &Gateway) -> Report {
     let snapshot = gateway.snapshot();
     let (rules, now) = (&snapshot.config.routing, Instant::now());
     let members = snapshot.router.members.iter();

@@ -13,6 +13,7 @@ pub mod health;
 pub mod input;
 pub mod keys;
 pub mod list;
+mod litellm;
 pub mod models;
 mod myself;
 mod operation;

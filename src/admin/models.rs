@@ -182,6 +182,7 @@ impl Entity for Model {
         ),
         delete: Route::delete("/admin/models/{id}", Reach::All, "Deletes a deployment."),
     };
+    const KEYS: Option<&'static str> = None;
     type View = ModelView;
     type New = NewModel;
     type Change = ModelChange;

@@ -130,9 +130,10 @@ impl Entity for Project {
         delete: Route::delete(
             "/admin/projects/{id}",
             Reach::All,
-            "Deletes a project. Its keys stay, under their own terms alone.",
+            "Deletes a project. Not while keys belong to it, unless told to delete them too.",
         ),
     };
+    const KEYS: Option<&'static str> = Some("project_id");
     type View = ProjectView;
     type New = NewProject;
     type Change = ProjectChange;

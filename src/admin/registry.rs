@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    decide, document, entity, health, keys, models, myself, operation::Registered, providers,
-    providers::credentials, requests, teams, usage,
+    decide, document, entity, health, keys, litellm, models, myself, operation::Registered,
+    providers, providers::credentials, requests, teams, usage,
 };
 use crate::store::{budgets::Budget, models::Model, projects::Project, teams::Team, users::User};
 
@@ -63,6 +63,91 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &credentials::Delete,
     ],
     &[&usage::Show, &requests::ListAll, &requests::Show],
+    &[
+        &litellm::keys::Generate,
+        &litellm::keys::GenerateForService,
+        &litellm::keys::Info,
+        &litellm::keys::Update,
+        &litellm::keys::Delete,
+        &litellm::keys::ListAll,
+        &litellm::keys::Block,
+        &litellm::keys::Unblock,
+        &litellm::keys::Regenerate,
+        &litellm::keys::RegenerateNamed,
+    ],
+    &[
+        &litellm::teams::New,
+        &litellm::teams::Info,
+        &litellm::teams::ListAll,
+        &litellm::teams::Update,
+        &litellm::teams::Delete,
+        &litellm::teams::AddMember,
+        &litellm::teams::UpdateMember,
+        &litellm::teams::DeleteMember,
+        &litellm::teams::Block,
+        &litellm::teams::Unblock,
+    ],
+    &[
+        &litellm::users::New,
+        &litellm::users::Info,
+        &litellm::users::InfoAlone,
+        &litellm::users::ListAll,
+        &litellm::users::Update,
+        &litellm::users::Delete,
+    ],
+    &[
+        &litellm::budgets::New,
+        &litellm::budgets::Info,
+        &litellm::budgets::ListAll,
+        &litellm::budgets::Update,
+        &litellm::budgets::Delete,
+    ],
+    &[
+        &litellm::models::New,
+        &litellm::models::Update,
+        &litellm::models::Delete,
+        &litellm::models::Info,
+        &litellm::models::InfoV1,
+        &litellm::models::InfoV2,
+        &litellm::models::Groups,
+        &litellm::models::ListAll,
+        &litellm::models::ListAllV1,
+    ],
+    &[
+        &litellm::credentials::New,
+        &litellm::credentials::ListAll,
+        &litellm::credentials::Show,
+        &litellm::credentials::Delete,
+    ],
+    &[
+        &litellm::spend::Keys,
+        &litellm::spend::Users,
+        &litellm::spend::Tags,
+        &litellm::spend::Models,
+        &litellm::spend::Calculate,
+        &litellm::logs::Show,
+    ],
+    &[
+        &litellm::global::Spend,
+        &litellm::global::Logs,
+        &litellm::global::Keys,
+        &litellm::global::Models,
+        &litellm::global::Teams,
+        &litellm::global::EndUsers,
+        &litellm::global::Providers,
+        &litellm::global::Tags,
+        &litellm::global::TagNames,
+        &litellm::global::Report,
+        &litellm::global::Reset,
+        &litellm::global::Activity,
+        &litellm::global::ActivityByModel,
+    ],
+    &[
+        &litellm::health::Show,
+        &litellm::health::Services,
+        &litellm::health::Liveliness,
+        &litellm::health::Readiness,
+    ],
 ];
 
 /// All routes.

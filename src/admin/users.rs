@@ -122,9 +122,10 @@ impl Entity for User {
         delete: Route::delete(
             "/admin/users/{id}",
             Reach::All,
-            "Deletes a user. Its keys stay, under their own terms alone.",
+            "Deletes a user. Not while keys belong to it, unless told to delete them too.",
         ),
     };
+    const KEYS: Option<&'static str> = Some("user_id");
     type View = UserView;
     type New = NewUser;
     type Change = UserChange;

@@ -106,8 +106,12 @@ impl Common {
         let plain = |count: Count| count.0;
         let parallel = self.max_parallel_requests.map(plain);
         parallel.apply(&mut limits.parallel_requests);
-        self.tpm_limit.map(plain).apply(&mut limits.tokens_per_minute);
-        self.rpm_limit.map(plain).apply(&mut limits.requests_per_minute);
+        self.tpm_limit
+            .map(plain)
+            .apply(&mut limits.tokens_per_minute);
+        self.rpm_limit
+            .map(plain)
+            .apply(&mut limits.requests_per_minute);
         for (said, is_tokens) in [(self.model_rpm_limit, false), (self.model_tpm_limit, true)] {
             let mut said = match said {
                 Patch::Absent => continue,
@@ -312,7 +316,10 @@ mod tests {
 
     fn terms(value: Value) -> Terms {
         let mut terms = Terms::default();
-        Common::deserialize(value).unwrap().apply(&mut terms).unwrap();
+        Common::deserialize(value)
+            .unwrap()
+            .apply(&mut terms)
+            .unwrap();
         terms
     }
 
@@ -359,12 +366,19 @@ mod tests {
 
     #[test]
     fn a_change_leaves_what_it_does_not_say() {
-        let mut terms = terms(json!({"rpm_limit": 1, "model_rpm_limit": {"a": 1}, "guardrails": [1]}));
+        let mut terms =
+            terms(json!({"rpm_limit": 1, "model_rpm_limit": {"a": 1}, "guardrails": [1]}));
         let change = json!({"model_tpm_limit": {"a": 2}, "rpm_limit": null});
-        Common::deserialize(change).unwrap().apply(&mut terms).unwrap();
+        Common::deserialize(change)
+            .unwrap()
+            .apply(&mut terms)
+            .unwrap();
         assert_eq!(terms.limits.requests_per_minute, None);
         let both = &terms.limits.models["a"];
-        assert_eq!((both.requests_per_minute, both.tokens_per_minute), (Some(1), Some(2)));
+        assert_eq!(
+            (both.requests_per_minute, both.tokens_per_minute),
+            (Some(1), Some(2))
+        );
         assert!(terms.kept.contains_key("guardrails"));
     }
 }

@@ -21,7 +21,11 @@ use crate::{
     identity::period::Period,
     price::Usd,
     secret::Secret,
-    store::{Kind, List, Record, keys::{Created, Key}, now},
+    store::{
+        Kind, List, Record,
+        keys::{Created, Key},
+        now,
+    },
 };
 
 /// What is said of a key.
@@ -54,6 +58,22 @@ enum KeyType {
 }
 
 impl KeyBody {
+    /// The key of a user that is made with it.
+    pub(super) fn of_user(
+        user: &str,
+        key_alias: Patch<String>,
+        duration: Patch<Span>,
+        team_id: Patch<String>,
+    ) -> Self {
+        KeyBody {
+            user_id: Patch::Is(user.to_owned()),
+            key_alias,
+            duration,
+            team_id,
+            ..KeyBody::default()
+        }
+    }
+
     /// Carries it out.
     pub(super) fn apply(self, key: &mut Key) -> Result<(), Refusal> {
         self.key_alias.apply(&mut key.label);
@@ -90,9 +110,9 @@ impl KeyBody {
     fn spend(&self, call: &Call) -> Result<Option<Usd>, Refusal> {
         match self.common.spend.value() {
             None => Ok(None),
-            Some(_) if !call.caller.sees_all() => {
-                Err(Refusal::forbidden("This key may not say what keys have spent."))
-            }
+            Some(_) if !call.caller.sees_all() => Err(Refusal::forbidden(
+                "This key may not say what keys have spent.",
+            )),
             Some(amount) => Ok(Some(*amount)),
         }
     }
@@ -111,8 +131,12 @@ pub(super) fn created(made: &Created) -> Object {
 pub(in crate::admin) struct Generate;
 
 impl Operation for Generate {
-    const ROUTE: Route =
-        Route::post("/key/generate", Reach::Team, "Makes a key, by LiteLLM's fields.").of_litellm();
+    const ROUTE: Route = Route::post(
+        "/key/generate",
+        Reach::Team,
+        "Makes a key, by LiteLLM's fields.",
+    )
+    .of_litellm();
     type Query = Anything;
     type Body = KeyBody;
     type Answer = Object;
@@ -159,7 +183,9 @@ pub(super) async fn generate(call: &Call, mut body: KeyBody) -> Result<Created, 
     body.apply(&mut key)?;
     let mut made = keys::make(call, key, custom).await?;
     if let Some(spend) = spend {
-        call.store()?.set_spent(Kind::Key, &made.key.id, spend).await?;
+        call.store()?
+            .set_spent(Kind::Key, &made.key.id, spend)
+            .await?;
         made.key.stamps.spend = spend;
     }
     Ok(made)
@@ -225,7 +251,10 @@ impl Operation for Update {
             (Some(key), _) => key.expose().to_owned(),
             (None, Some(alias)) => alias.clone(),
             (None, None) => {
-                return Err(Refusal::invalid(Some("key"), "`key` or `key_alias` is needed."));
+                return Err(Refusal::invalid(
+                    Some("key"),
+                    "`key` or `key_alias` is needed.",
+                ));
             }
         };
         let mut key = keys::change(&call, &reference, |key| body.apply(key)).await?;
@@ -263,7 +292,10 @@ impl Operation for Delete {
         let keys = body.keys.filter(|keys| !keys.is_empty());
         let is_by_alias = keys.is_none();
         let Some(named) = keys.or(body.key_aliases).filter(|named| !named.is_empty()) else {
-            return Err(Refusal::invalid(Some("keys"), "`keys` or `key_aliases` is needed."));
+            return Err(Refusal::invalid(
+                Some("keys"),
+                "`keys` or `key_aliases` is needed.",
+            ));
         };
         if named.len() > MAX_NAMED {
             let message = format!("Name at most {MAX_NAMED} keys at once.");
@@ -426,8 +458,12 @@ impl Operation for Block {
 pub(in crate::admin) struct Unblock;
 
 impl Operation for Unblock {
-    const ROUTE: Route =
-        Route::post("/key/unblock", Reach::Team, "Lets a blocked key be used again.").of_litellm();
+    const ROUTE: Route = Route::post(
+        "/key/unblock",
+        Reach::Team,
+        "Lets a blocked key be used again.",
+    )
+    .of_litellm();
     type Query = Anything;
     type Body = One;
     type Answer = Object;

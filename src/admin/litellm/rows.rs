@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Object, object};
+use crate::admin::input::Time;
 use crate::{
     identity::{Terms, period::Period, terms::ModelLimits},
     price::Usd,
@@ -15,7 +16,6 @@ use crate::{
         users::User,
     },
 };
-use crate::admin::input::Time;
 
 /// A number of dollars.
 pub(super) fn dollars(amount: Usd) -> Value {
@@ -32,7 +32,9 @@ fn reset_at(from: i64, period: Option<Period>) -> Value {
         return Value::Null;
     };
     let (mut end, now) = (period.end(from), now());
-    if end <= now && let Some(span) = period.about().filter(|span| *span > 0) {
+    if end <= now
+        && let Some(span) = period.about().filter(|span| *span > 0)
+    {
         // Almost there in one step; months are not all as long.
         let whole = (now - from) / span - 2;
         let start = if whole > 0 { from + whole * span } else { from };
@@ -48,7 +50,8 @@ fn reset_at(from: i64, period: Option<Period>) -> Value {
 fn put_terms(row: &mut Object, terms: &Terms, stamps: &Stamps) {
     let (limits, budget) = (&terms.limits, &terms.budget);
     let of_models = |field: fn(&ModelLimits) -> Option<u64>| -> Object {
-        let limit = |(name, limits): (&String, &ModelLimits)| Some((name.clone(), field(limits)?.into()));
+        let limit =
+            |(name, limits): (&String, &ModelLimits)| Some((name.clone(), field(limits)?.into()));
         limits.models.iter().filter_map(limit).collect()
     };
     let (rpm, tpm) = (
@@ -171,7 +174,14 @@ pub(super) fn membership(member: &Member) -> Object {
 pub(super) fn budget(budget: &Budget) -> Object {
     let mut row = object(json!({"budget_id": budget.id}));
     put_terms(&mut row, &budget.terms, &budget.stamps);
-    for of_others in ["models", "metadata", "tags", "model_spend", "model_rpm_limit", "model_tpm_limit"] {
+    for of_others in [
+        "models",
+        "metadata",
+        "tags",
+        "model_spend",
+        "model_rpm_limit",
+        "model_tpm_limit",
+    ] {
         row.remove(of_others);
     }
     row
@@ -191,7 +201,10 @@ mod tests {
                 };
                 let end = Time::parse(&text).unwrap().0;
                 assert!(end > now() - 1000, "{period}: {text}");
-                assert!(end <= period.end(now()) + 3 * 86_400_000, "{period}: {text}");
+                assert!(
+                    end <= period.end(now()) + 3 * 86_400_000,
+                    "{period}: {text}"
+                );
             }
         }
         assert_eq!(reset_at(0, None), Value::Null);

@@ -6,7 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Object, fields::{Common, Count}, object, rows};
+use super::{
+    Object,
+    fields::{Common, Count},
+    object, rows,
+};
 use crate::{
     admin::{
         access::Scope,
@@ -74,10 +78,18 @@ impl TeamBody {
                 role: Some(role.to_owned()),
             }
         };
-        let admins = std::mem::take(&mut self.admins).into_iter().map(with("admin"));
-        let members = std::mem::take(&mut self.members).into_iter().map(with("user"));
+        let admins = std::mem::take(&mut self.admins)
+            .into_iter()
+            .map(with("admin"));
+        let members = std::mem::take(&mut self.members)
+            .into_iter()
+            .map(with("user"));
         let with_roles = std::mem::take(&mut self.members_with_roles);
-        with_roles.into_iter().chain(admins).chain(members).collect()
+        with_roles
+            .into_iter()
+            .chain(admins)
+            .chain(members)
+            .collect()
     }
 }
 
@@ -142,8 +154,12 @@ async fn put(
 pub(in crate::admin) struct New;
 
 impl Operation for New {
-    const ROUTE: Route =
-        Route::post("/team/new", Reach::All, "Makes a team, by LiteLLM's fields.").of_litellm();
+    const ROUTE: Route = Route::post(
+        "/team/new",
+        Reach::All,
+        "Makes a team, by LiteLLM's fields.",
+    )
+    .of_litellm();
     type Query = Anything;
     type Body = TeamBody;
     type Answer = Object;
@@ -286,9 +302,8 @@ impl Operation for Update {
         // Looked at before: the store's transaction asks nobody.
         body.clone().apply(&mut store.get::<Team>(&id).await?)?;
         let changed = store.update::<Team>(&id, call.by(), |team| {
-            let refused = |refusal: Refusal| {
-                crate::store::StoreError::invalid("team", refusal.message)
-            };
+            let refused =
+                |refusal: Refusal| crate::store::StoreError::invalid("team", refusal.message);
             body.apply(team).map_err(refused)
         });
         let mut team = changed.await?;
@@ -297,7 +312,9 @@ impl Operation for Update {
             team.stamps.spend = spend;
         }
         let members = store.members(&id).await?;
-        Ok(object(json!({"team_id": id, "data": rows::team(&team, &members)})))
+        Ok(object(
+            json!({"team_id": id, "data": rows::team(&team, &members)}),
+        ))
     }
 }
 

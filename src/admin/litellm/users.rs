@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Object,
-    fields::{Common, Count},
+    fields::{Common, Count, Span},
     keys::{KeyBody, created, generate},
     object, rows,
 };
@@ -39,6 +39,12 @@ pub(in crate::admin) struct UserBody {
     user_alias: Patch<String>,
     user_role: Option<String>,
     teams: Vec<TeamOf>,
+    /// Of the key that is made for it.
+    key_alias: Patch<String>,
+    /// Of the key that is made for it.
+    duration: Patch<Span>,
+    /// Of the key that is made for it.
+    team_id: Patch<String>,
     /// Whether a key is made for it at once; it is unless said.
     auto_create_key: Option<bool>,
     /// There are no passwords here.
@@ -90,16 +96,21 @@ impl Operation for New {
     )
     .of_litellm();
     type Query = Anything;
-    type Body = Value2<UserBody>;
+    type Body = UserBody;
     type Answer = Object;
 
-    async fn run(call: Call, _: Anything, body: Value2<UserBody>) -> Result<Object, Refusal> {
-        let Value2 { said, whole } = body;
+    async fn run(call: Call, _: Anything, mut body: UserBody) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let (mut body, mut said) = (said, whole);
         let teams = std::mem::take(&mut body.teams);
         let wants_key = body.auto_create_key.unwrap_or(true);
         let mut user = User::new(&new_id("user", body.user_id.take())?);
+        // What holds for the user holds for all its keys already.
+        let key = KeyBody::of_user(
+            &user.id,
+            body.key_alias.clone(),
+            body.duration.clone(),
+            body.team_id.clone(),
+        );
         body.apply(&mut user)?;
         if let Some(email) = &user.email {
             let list = List::default().equals("email", email);
@@ -127,20 +138,12 @@ impl Operation for New {
         let places = store.memberships(&user.id).await?;
         let mut row = Object::new();
         if wants_key {
-            // What holds for the user holds for all its keys already.
-            said.retain(|name, _| OF_KEYS.contains(&name.as_str()));
-            said.insert("user_id".into(), user.id.clone().into());
-            let key = KeyBody::deserialize(Value::from(said));
-            let key = key.map_err(|error| Refusal::invalid(None, error.to_string()))?;
             row = created(&generate(&call, key).await?);
         }
         row.extend(rows::user(&user, &places));
         Ok(row)
     }
 }
-
-/// What `/user/new` says of the key that it makes.
-const OF_KEYS: [&str; 5] = ["duration", "key_alias", "aliases", "team_id", "config"];
 
 impl TeamOf {
     fn id(&self) -> &str {
@@ -152,7 +155,9 @@ impl TeamOf {
 
     fn role(&self) -> String {
         match self {
-            TeamOf::With { role: Some(role), .. } if role == "admin" => "admin",
+            TeamOf::With {
+                role: Some(role), ..
+            } if role == "admin" => "admin",
             _ => "user",
         }
         .to_owned()
@@ -171,7 +176,12 @@ async fn whole(call: &Call, store: &Store, user: &User) -> Result<Object, Refusa
     let places = store.memberships(&user.id).await?;
     let list = List::default().equals("user_id", &user.id);
     let list = reach::seen_by(&call.caller, list).page(MAX_LISTED, 0);
-    let keys: Vec<Object> = store.list::<Key>(&list).await?.iter().map(rows::key).collect();
+    let keys: Vec<Object> = store
+        .list::<Key>(&list)
+        .await?
+        .iter()
+        .map(rows::key)
+        .collect();
     let mut teams = Vec::new();
     if call.caller.sees_all() {
         for place in places.iter().take(100) {
@@ -228,8 +238,12 @@ impl Operation for Info {
 pub(in crate::admin) struct InfoAlone;
 
 impl Operation for InfoAlone {
-    const ROUTE: Route =
-        Route::get("/v2/user/info", Reach::All, "Shows a user without its keys.").of_litellm();
+    const ROUTE: Route = Route::get(
+        "/v2/user/info",
+        Reach::All,
+        "Shows a user without its keys.",
+    )
+    .of_litellm();
     type Query = UserQuery;
     type Body = Anything;
     type Answer = Object;
@@ -374,7 +388,9 @@ impl Operation for Update {
             user.stamps.spend = spend;
         }
         let places = store.memberships(&id).await?;
-        Ok(object(json!({"user_id": id, "data": rows::user(&user, &places)})))
+        Ok(object(
+            json!({"user_id": id, "data": rows::user(&user, &places)}),
+        ))
     }
 }
 

@@ -120,9 +120,10 @@ impl Entity for Team {
         delete: Route::delete(
             "/admin/teams/{id}",
             Reach::All,
-            "Deletes a team. Its keys stay, under their own terms alone.",
+            "Deletes a team. Not while keys belong to it, unless told to delete them too.",
         ),
     };
+    const KEYS: Option<&'static str> = Some("team_id");
     type View = TeamView;
     type New = NewTeam;
     type Change = TeamChange;
