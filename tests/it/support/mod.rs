@@ -5,6 +5,7 @@ pub mod anthropic;
 pub mod client;
 pub mod client_h2;
 pub mod config;
+pub mod database;
 pub mod gateway;
 pub mod http;
 pub mod memory;
