@@ -37,6 +37,17 @@ pub(super) fn with<T>(
     of: &Of,
     work: impl AsyncFnOnce(&Opened) -> Result<T, StoreError>,
 ) -> Result<T, String> {
+    with_words(of, async |opened| work(opened).await.map_err(explain))
+}
+
+/// The same, for what may fail beside the store.
+///
+/// # Errors
+/// Sentences for whoever typed the command.
+pub(super) fn with_words<T>(
+    of: &Of,
+    work: impl AsyncFnOnce(&Opened) -> Result<T, String>,
+) -> Result<T, String> {
     let environment = Environment::of_process();
     let config = read(of.config.as_deref(), &environment)?;
     let directory = data_directory(&config, &environment);
@@ -56,7 +67,7 @@ pub(super) fn with<T>(
         };
         let done = work(&opened).await;
         opened.store.close().await;
-        done.map_err(explain)
+        done
     })
 }
 
@@ -73,7 +84,7 @@ fn read(file: Option<&Path>, environment: &Environment) -> Result<Config, String
 }
 
 /// The error, and what to do about it.
-fn explain(error: StoreError) -> String {
+pub(super) fn explain(error: StoreError) -> String {
     let next = match &error {
         StoreError::Away(_) => "; see that it runs and that GATEWAY_DATABASE_URL leads to it",
         StoreError::NotFound { what: "key", .. } => "; `gateway key list` shows those there are",

@@ -45,6 +45,7 @@ mod secrets;
 mod shadow;
 mod slow_clients;
 mod startup;
+mod store;
 mod streaming;
 mod support_works;
 mod surface;

@@ -7,16 +7,17 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{
-    answer, fail, print_json, prompt,
-    store::{Of, Opened, with},
+    BY, answer, fail, print_json, prompt,
+    store::{Of, Opened, explain, with_words},
 };
 use crate::{
     config::{self, Environment},
-    providers::{Auth, catalog, with_version},
+    providers::{Auth, with_version},
     secret::Secret,
     store::{
         StoreError,
         credentials::{API_KEY, Credential, HEADER, Secrets},
+        projects::Project,
         providers::StoredProvider,
     },
 };
@@ -72,23 +73,19 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 /// What was added.
 struct Added {
-    provider: Option<StoredProvider>,
+    name: String,
+    is_new: bool,
     credential: Option<Credential>,
 }
 
 /// Adds it.
 pub(super) fn run(arguments: &AddArguments) -> ExitCode {
-    let added = prepare(arguments).and_then(|(name, base_url, secrets)| {
-        with(&arguments.of, async |opened| {
-            add(arguments, opened, &name, base_url, &secrets).await
-        })
-        .map(|added| (name, added))
-    });
+    let added = with_words(&arguments.of, async |opened| add(arguments, opened).await);
     match added {
         Err(problem) => fail([problem]),
-        Ok((name, added)) if arguments.json => print_json(&json!({
-            "provider": name,
-            "is_new": added.provider.is_some(),
+        Ok(added) if arguments.json => print_json(&json!({
+            "provider": added.name,
+            "is_new": added.is_new,
             "credential": added.credential.as_ref().map(|credential| json!({
                 "id": credential.id,
                 "label": credential.label,
@@ -96,8 +93,10 @@ pub(super) fn run(arguments: &AddArguments) -> ExitCode {
                 "masked": credential.masked,
             })),
         })),
-        Ok((name, added)) => {
-            let with_key = added.credential.map_or_else(String::new, |credential| {
+        Ok(Added {
+            name, credential, ..
+        }) => {
+            let with_key = credential.map_or_else(String::new, |credential| {
                 format!(" with the key {} ({})", credential.masked, credential.id)
             });
             answer(Ok(format!(
@@ -107,8 +106,8 @@ pub(super) fn run(arguments: &AddArguments) -> ExitCode {
     }
 }
 
-/// Everything that has to be asked for, before the store is opened.
-fn prepare(arguments: &AddArguments) -> Result<(String, Option<String>, Secrets), String> {
+async fn add(arguments: &AddArguments, opened: &Opened) -> Result<Added, String> {
+    let store = &opened.store;
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None if prompt::is_possible() => prompt::line(
@@ -116,22 +115,89 @@ fn prepare(arguments: &AddArguments) -> Result<(String, Option<String>, Secrets)
         )?,
         None => return Err("say which provider: `gateway provider add NAME`".to_owned()),
     };
-    let entry = catalog().get(arguments.kind.as_ref().unwrap_or(&name));
-    let mut base_url = arguments.base_url.clone();
-    let lacks_address = entry.is_none_or(|entry| entry.base_url.is_none()) && base_url.is_none();
-    if lacks_address && prompt::is_possible() {
-        let said = prompt::line("Where its API lives, such as https://api.example.com/v1")?;
-        base_url = Some(said).filter(|said| !said.is_empty());
+    if let Some(project) = &arguments.project {
+        let known = store.get::<Project>(project).await;
+        known.map_err(explain)?;
     }
+    let stored = store.find::<StoredProvider>(&name).await;
+    let stored = stored.map_err(explain)?;
+    let known = opened.config.providers.get(&name);
+    let known = known.or(stored.as_ref().map(|stored| &stored.settings));
+    let provider = match known {
+        Some(_) if arguments.describes() => {
+            return Err(format!(
+                "there is a provider `{name}` already; another name is needed"
+            ));
+        }
+        Some(_) => None,
+        None => Some(described(arguments, &name)?),
+    };
+    let entry = known.or(provider.as_ref()).and_then(|one| one.entry(&name));
+    let needs_key = entry.is_none_or(|entry| entry.key_required && entry.auth != Auth::None);
+    let secrets = secrets(arguments, needs_key)?;
+    if provider.is_none() && secrets.is_empty() {
+        return Err(format!(
+            "there is a provider `{name}` already, and no key to add to it"
+        ));
+    }
+    save(arguments, opened, name, provider, &secrets)
+        .await
+        .map_err(explain)
+}
+
+async fn save(
+    arguments: &AddArguments,
+    opened: &Opened,
+    name: String,
+    provider: Option<config::Provider>,
+    secrets: &Secrets,
+) -> Result<Added, StoreError> {
+    // Sealed before anything is written: without an encryption key nothing is.
+    let mut credential = Credential::new(&name);
+    if !secrets.is_empty() {
+        credential.label.clone_from(&arguments.label);
+        credential.project_id.clone_from(&arguments.project);
+        credential.seal(secrets, &opened.sealer)?;
+    }
+    let is_new = provider.is_some();
+    if let Some(settings) = provider {
+        let provider = StoredProvider {
+            name: name.clone(),
+            settings,
+            ..StoredProvider::default()
+        };
+        opened.store.create(provider, BY).await?;
+    }
+    let credential = match secrets.is_empty() {
+        true => None,
+        false => Some(opened.store.create(credential, BY).await?),
+    };
+    Ok(Added {
+        name,
+        is_new,
+        credential,
+    })
+}
+
+impl AddArguments {
+    /// Whether it says what a provider is like, and not only which.
+    fn describes(&self) -> bool {
+        self.kind.is_some()
+            || self.base_url.is_some()
+            || !self.models.is_empty()
+            || !self.settings.is_empty()
+    }
+}
+
+fn secrets(arguments: &AddArguments, needs_key: bool) -> Result<Secrets, String> {
     let mut secrets = Secrets::new();
     for (header, variable) in &arguments.headers {
         secrets.insert(format!("{HEADER}{header}"), variable_of(variable)?);
     }
-    let needs_key = entry.is_none_or(|entry| entry.key_required && entry.auth != Auth::None);
     if let Some(key) = key(arguments, needs_key)? {
         secrets.insert(API_KEY.to_owned(), key);
     }
-    Ok((name, base_url, secrets))
+    Ok(secrets)
 }
 
 fn key(arguments: &AddArguments, is_needed: bool) -> Result<Option<Secret>, String> {
@@ -160,108 +226,52 @@ fn variable_of(name: &str) -> Result<Secret, String> {
         .ok_or_else(|| format!("the variable {name} is not set"))
 }
 
-async fn add(
-    arguments: &AddArguments,
-    opened: &Opened,
-    name: &str,
-    base_url: Option<String>,
-    secrets: &Secrets,
-) -> Result<Added, StoreError> {
-    let store = &opened.store;
-    if let Some(project) = &arguments.project {
-        store
-            .get::<crate::store::projects::Project>(project)
-            .await?;
-    }
-    let configured = opened.config.providers.get(name);
-    let is_described = arguments.kind.is_some()
-        || base_url.is_some()
-        || !arguments.models.is_empty()
-        || !arguments.settings.is_empty();
-    let is_stored = store.find::<StoredProvider>(name).await?.is_some();
-    if is_described && (configured.is_some() || is_stored) {
-        return Err(StoreError::Exists {
-            what: "provider",
-            reference: name.to_owned(),
-        });
-    }
-    let provider = StoredProvider {
-        name: name.to_owned(),
-        settings: settings(arguments, name, base_url)?,
-        ..StoredProvider::default()
-    };
-    // Sealed before anything is written: without an encryption key nothing is.
-    let credential = match secrets.is_empty() {
-        true => None,
-        false => {
-            let mut credential = Credential::new(name);
-            credential.label.clone_from(&arguments.label);
-            credential.project_id.clone_from(&arguments.project);
-            credential.seal(secrets, &opened.sealer)?;
-            Some(credential)
-        }
-    };
-    if configured.is_some() && credential.is_none() {
-        return Err(StoreError::Exists {
-            what: "provider",
-            reference: name.to_owned(),
-        });
-    }
-    let provider = match configured.is_some() || is_stored {
-        true => None,
-        false => Some(store.create(provider, super::super::BY).await?),
-    };
-    let credential = match credential {
-        Some(credential) => Some(store.create(credential, super::super::BY).await?),
-        None => None,
-    };
-    Ok(Added {
-        provider,
-        credential,
-    })
-}
-
-/// What the configuration would say of it, looked at as if it did.
-fn settings(
-    arguments: &AddArguments,
-    name: &str,
-    base_url: Option<String>,
-) -> Result<config::Provider, StoreError> {
+/// What the configuration would say of a new one, looked at as if it did.
+fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, String> {
     let mut provider = config::Provider {
         kind: arguments.kind.clone(),
+        base_url: arguments.base_url.clone(),
         models: arguments.models.clone(),
         settings: arguments.settings.iter().cloned().collect(),
         ..config::Provider::default()
     };
-    if let (Some(kind), None) = (&provider.kind, provider.entry(name)) {
-        let why = format!("`{kind}` is not in the catalog; `gateway config catalog` lists it");
-        return Err(StoreError::invalid("--kind", why));
-    }
     let entry = provider.entry(name);
-    provider.base_url = base_url.map(|url| url.trim_end_matches('/').to_owned());
-    if let (Some(url), Some(true)) = (&mut provider.base_url, entry.map(|entry| entry.local))
-        && url.matches('/').count() == 2
-    {
+    if let (Some(kind), None) = (&provider.kind, entry) {
+        return Err(format!(
+            "`{kind}` is not in the catalog; `gateway config catalog` lists it"
+        ));
+    }
+    let is_known = entry.is_some_and(|entry| entry.base_url.is_some());
+    if !is_known && provider.base_url.is_none() && prompt::is_possible() {
+        let said = prompt::line("Where its API lives, such as https://api.example.com/v1")?;
+        provider.base_url = Some(said).filter(|said| !said.is_empty());
+    }
+    let Some(url) = &mut provider.base_url else {
+        return match is_known {
+            true => Ok(provider),
+            false => Err(format!(
+                "`{name}` is not in the catalog, or has no usual address; say where its API lives with \
+                 --base-url https://api.example.com/v1"
+            )),
+        };
+    };
+    url.truncate(url.trim_end_matches('/').len());
+    if entry.is_some_and(|entry| entry.local) && url.matches('/').count() == 2 {
         *url = with_version(url);
     }
-    let known = entry.and_then(|entry| entry.base_url.as_ref());
-    let url = provider.base_url.as_ref().or(known);
-    let uri = url.and_then(|url| url.parse::<http::Uri>().ok());
-    let is_sound = match (&provider.base_url, url) {
-        (None, Some(_)) => true,
-        _ => uri.is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri
-                    .authority()
-                    .is_some_and(|host| !host.as_str().contains('@'))
-        }),
-    };
+    let uri = url.parse::<http::Uri>().ok();
+    let is_sound = uri.is_some_and(|uri| {
+        let host = uri.authority().map(http::uri::Authority::as_str);
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && host.is_some_and(|host| !host.contains('@'))
+            && uri.query().is_none()
+    });
     match is_sound {
         true => Ok(provider),
-        false => {
-            let why = "is needed for a provider that is not in the catalog: a URL such as \
-                       https://api.example.com/v1";
-            Err(StoreError::invalid("--base-url", why))
-        }
+        false => Err(
+            "--base-url takes a URL such as https://api.example.com/v1, without a user or a \
+                      query in it"
+                .to_owned(),
+        ),
     }
 }
