@@ -10,6 +10,7 @@ mod start;
 mod stop;
 mod table;
 mod upgrade;
+mod usage;
 
 use std::{
     fmt::Display,
@@ -48,6 +49,9 @@ enum Command {
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Usage: requests, tokens and cost
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -66,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Provider(command) => provider::run(&command),
         Command::Route(command) => route::run(&command),
+        Command::Usage(command) => usage::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
