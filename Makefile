@@ -28,8 +28,8 @@ deny: ## licences, sources and advisories of the dependencies
 fuzz: ## every fuzz target for SECONDS_EACH seconds
 	@bash scripts/fuzz.sh $(SECONDS_EACH)
 
-bench: ## authentication by number of keys, the parse by body size, translation by pair of dialects, routing by strategy
-	$(CARGO) bench --bench auth --bench parse --bench translate --bench routing
+bench: ## authentication by number of keys, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request
+	$(CARGO) bench --bench auth --bench parse --bench translate --bench routing --bench usage
 
 bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins

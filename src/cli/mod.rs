@@ -17,6 +17,7 @@ mod table;
 mod terms;
 mod time;
 mod upgrade;
+mod usage;
 
 use std::{
     fmt::Display,
@@ -67,6 +68,9 @@ enum Command {
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Usage: requests, tokens and cost
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -89,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Model(command) => model::run(&command),
         Command::Provider(command) => provider::run(&command),
         Command::Route(command) => route::run(&command),
+        Command::Usage(command) => usage::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     gateway::Gateway,
-    store::{self, Store, StoreError, usage::Kept},
+    store::{self, Store, StoreError, usage::Age},
 };
 
 /// How often it is looked for what is too old.
@@ -44,9 +44,9 @@ async fn forget(gateway: &Gateway, store: &Store) -> Result<(), StoreError> {
         (usage.retention_days, usage.sums_retention_days)
     };
     for (what, days) in [
-        (Kept::Requests, rows),
-        (Kept::Sums, sums),
-        (Kept::TagSums, sums),
+        (Age::Requests, rows),
+        (Age::Sums, sums),
+        (Age::TagSums, sums),
     ] {
         if days == 0 {
             continue;

@@ -36,6 +36,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 const ADOPT: Duration = Duration::from_secs(30);
 /// How long the end of the process waits for the last rows. What is left is found by the next one.
 const LAST_ROWS: Duration = Duration::from_secs(5);
+/// How long of that it waits for a store that has not been open yet.
+const OPENING: Duration = Duration::from_secs(2);
 
 /// The end of the process, agreed upon.
 #[derive(Debug, Default)]
@@ -106,6 +108,11 @@ impl Settling<'_> {
     async fn finish(&mut self, journal: &Journal) {
         if let Err(error) = blocking(|| journal.close()) {
             log::error!("the journal of usage: {error}");
+        }
+        // A process that is stopped as soon as it has begun.
+        let latest = Instant::now() + OPENING;
+        while !self.ledger.is_open() && Instant::now() < latest {
+            sleep(GATHER / 10).await;
         }
         while self.step().await {}
         match self.pause {

@@ -2,9 +2,9 @@
 
 use crate::store::{Store, StoreError, sql};
 
-/// What is kept for a time.
+/// What is kept for a time, and then is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Age {
     /// Rows of requests.
     Requests,
     /// Sums by the hour.
@@ -19,19 +19,19 @@ impl Store {
     ///
     /// # Errors
     /// `Away`, `Refused`.
-    pub async fn forget(&self, what: Kept, before: i64, limit: u32) -> Result<u64, StoreError> {
+    pub async fn forget(&self, what: Age, before: i64, limit: u32) -> Result<u64, StoreError> {
         let text = match what {
-            Kept::Requests => {
+            Age::Requests => {
                 "DELETE FROM requests WHERE id IN \
                  (SELECT id FROM requests WHERE at < $1 ORDER BY at, id LIMIT $2)"
             }
-            Kept::Sums => {
+            Age::Sums => {
                 "DELETE FROM usage_hours \
                  WHERE (hour, account, team_id, user_id, project_id, provider, model) IN \
                  (SELECT hour, account, team_id, user_id, project_id, provider, model \
                  FROM usage_hours WHERE hour < $1 ORDER BY hour LIMIT $2)"
             }
-            Kept::TagSums => {
+            Age::TagSums => {
                 "DELETE FROM usage_tag_hours WHERE (hour, tag) IN \
                  (SELECT hour, tag FROM usage_tag_hours WHERE hour < $1 ORDER BY hour LIMIT $2)"
             }

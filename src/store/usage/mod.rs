@@ -4,6 +4,9 @@
 mod bulk;
 mod columns;
 mod forget;
+mod kept;
+mod scope;
+mod sum;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -13,7 +16,10 @@ use std::collections::HashSet;
 use super::{Store, StoreError, Transaction};
 use crate::row::Row;
 use bulk::Table;
-pub use forget::Kept;
+pub use forget::Age;
+pub use kept::{Cell, Kept, Place};
+pub use scope::Scope;
+pub use sum::{By, Sum};
 use sums::Sums;
 
 impl Store {

@@ -1,5 +1,6 @@
 //! The record of requests: a row for each, whatever becomes of it, of the process and of the store.
 
+mod command;
 mod crash;
 mod outage;
 mod rows;
