@@ -2,6 +2,7 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+pub mod management;
 pub mod progress;
 mod records;
 pub mod shadow;
@@ -26,6 +27,7 @@ use crate::{
     upstream::{client::Client, discovery::Hosts, google::Tokens},
     usage::journal::Journal,
 };
+use management::Management;
 use progress::Progress;
 use shadow::Shadows;
 
@@ -62,6 +64,8 @@ pub struct Gateway {
     pub serving: ArcSwap<Serving>,
     /// The configuration as it was read, without what the store adds.
     pub written: ArcSwap<Config>,
+    /// What answers LiteLLM's management routes, once there is an admin interface.
+    pub management: OnceLock<Arc<dyn Management>>,
     /// How far the store's changes are in force.
     pub progress: Progress,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
@@ -90,6 +94,7 @@ impl Gateway {
             store: ArcSwapOption::empty(),
             serving: ArcSwap::default(),
             written: ArcSwap::default(),
+            management: OnceLock::new(),
             progress: Progress::default(),
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),

@@ -150,7 +150,10 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     let proxy =
         proxy_service(&gateway, &server, &config, wanted.proxy).map_err(|error| vec![error])?;
     server.add_service(Prebound::new(proxy, wanted.proxy, proxy_socket));
-    let mut admin = Service::new("admin".into(), Admin::new(gateway.clone()));
+    let admin = Admin::new(gateway.clone());
+    // Set once: nothing was there before.
+    let _ = gateway.management.set(admin.on_client_port());
+    let mut admin = Service::new("admin".into(), admin);
     admin.threads = Some(1);
     admin.add_tcp(&key("admin", wanted.admin));
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));

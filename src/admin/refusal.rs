@@ -21,6 +21,18 @@ pub(super) enum Shape {
     LiteLlm,
 }
 
+/// Fields that our own interface calls otherwise than LiteLLM's.
+const OWN_NAMES: [(&str, &str); 8] = [
+    ("allowed_routes", "routes"),
+    ("key_alias", "label"),
+    ("model_name", "name"),
+    ("project_alias", "alias"),
+    ("team_alias", "alias"),
+    ("user_alias", "alias"),
+    ("user_email", "email"),
+    ("user_role", "role"),
+];
+
 /// An answer of no.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
@@ -98,15 +110,29 @@ impl Refusal {
         StoreError::not_found(what, reference).into()
     }
 
+    /// The store's names for fields are LiteLLM's.
+    fn in_own_words(mut self) -> Self {
+        let own = |name: &str| OWN_NAMES.iter().find(|(theirs, _)| *theirs == name);
+        if let Some((theirs, own)) = self.param.as_deref().and_then(own) {
+            self.message = self
+                .message
+                .replace(&format!("`{theirs}`"), &format!("`{own}`"));
+            self.param = Some((*own).to_owned());
+        }
+        self
+    }
+
     /// As an answer.
     pub(super) fn respond(self, shape: Shape) -> Response {
         let status = self.status;
+        let retry_after = self.retry_after;
         let mut response = match shape {
             Shape::Own => {
+                let refusal = self.in_own_words();
                 let error = Said {
-                    code: self.code.to_owned(),
-                    message: self.message,
-                    param: self.param,
+                    code: refusal.code.to_owned(),
+                    message: refusal.message,
+                    param: refusal.param,
                 };
                 (status, Json(Error { error })).into_response()
             }
@@ -126,7 +152,7 @@ impl Refusal {
                 (status, Json(LiteLlmError { error })).into_response()
             }
         };
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

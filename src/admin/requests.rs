@@ -213,7 +213,7 @@ impl Operation for ListAll {
             // One more says whether there is another page.
             limit: i64::from(limit) + 1,
         };
-        let mut found = call.store()?.requests(&rows).await?;
+        let mut found = call.store()?.log(&rows).await?;
         let has_more = found.len() > limit as usize;
         found.truncate(limit as usize);
         let last = found.last().filter(|_| has_more);
@@ -254,7 +254,7 @@ impl Operation for Show {
             ..Rows::default()
         };
         of_caller(&call.caller, &mut rows.which)?;
-        let mut found = call.store()?.requests(&rows).await?;
+        let mut found = call.store()?.log(&rows).await?;
         found
             .pop()
             .map(Into::into)

@@ -5,12 +5,14 @@ use std::{net::IpAddr, sync::Arc};
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
+    body::{Body, to_bytes},
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, get, on},
 };
+use bytes::Bytes;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
 
@@ -21,10 +23,19 @@ use super::{
     refusal::{Refusal, Shape},
     registry::operations,
 };
-use crate::{gateway::Gateway, store::Store};
+use crate::{
+    gateway::{Gateway, management::Management},
+    store::Store,
+};
 
 /// The application behind the admin port.
 pub struct Admin {
+    router: Router,
+    server: Arc<Server>,
+}
+
+/// LiteLLM's routes of it, as the clients' port has them.
+struct OnClientPort {
     router: Router,
 }
 
@@ -53,13 +64,40 @@ impl Admin {
     /// An admin interface to `gateway`.
     pub fn new(gateway: Arc<Gateway>) -> Self {
         let logins = Logins::default();
+        let server = Arc::new(Server { gateway, logins });
         Admin {
-            router: router(Arc::new(Server { gateway, logins })),
+            router: router(server.clone(), true),
+            server,
         }
+    }
+
+    /// LiteLLM's routes alone, for the clients' port. Both ports count wrong keys together.
+    pub fn on_client_port(&self) -> Arc<dyn Management> {
+        let router = router(self.server.clone(), false);
+        Arc::new(OnClientPort { router })
     }
 }
 
-fn router(server: Arc<Server>) -> Router {
+/// All routes, or LiteLLM's alone.
+fn router(server: Arc<Server>, is_whole: bool) -> Router {
+    let mut routes = Router::new();
+    for operation in operations() {
+        let route = operation.route();
+        if is_whole || route.shape == Shape::LiteLlm {
+            routes = routes.route(route.path, handler(operation));
+        }
+    }
+    if is_whole {
+        routes = routes.merge(metrics_router(&server));
+    }
+    routes
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::map_response(finish))
+        .with_state(server)
+}
+
+fn metrics_router(server: &Arc<Server>) -> Router<Arc<Server>> {
     let metrics = Router::new()
         .route("/metrics", get(metrics))
         .route("/admin/metrics", get(metrics))
@@ -67,16 +105,7 @@ fn router(server: Arc<Server>) -> Router {
             server.clone(),
             access::metrics,
         ));
-    let mut routes = Router::new();
-    for operation in operations() {
-        routes = routes.route(operation.route().path, handler(operation));
-    }
-    routes
-        .merge(metrics)
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::map_response(finish))
-        .with_state(server)
+    metrics
 }
 
 fn handler(operation: &'static dyn Registered) -> MethodRouter<Arc<Server>> {
@@ -157,6 +186,48 @@ pub(super) async fn in_force(gateway: &Gateway, store: &Store) {
 }
 
 #[async_trait]
+impl Management for OnClientPort {
+    fn knows(&self, path: &str) -> bool {
+        let mut routes = operations().map(Registered::route);
+        routes.any(|route| route.shape == Shape::LiteLlm && is_of(route.path, path))
+    }
+
+    async fn answer(
+        &self,
+        request: http::Request<Bytes>,
+        peer: Option<IpAddr>,
+    ) -> http::Response<Bytes> {
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(Origin {
+            peer,
+            is_client_port: true,
+        });
+        let service = TowerToHyperService::new(self.router.clone());
+        let Ok(answer) = hyper::service::Service::call(&service, request).await;
+        let (head, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        http::Response::from_parts(head, body)
+    }
+}
+
+/// Whether a path is one of a route's, whose parts in braces may be anything.
+fn is_of(route: &str, path: &str) -> bool {
+    let (mut known, mut asked) = (route.split('/'), path.split('/'));
+    loop {
+        match (known.next(), asked.next()) {
+            (None, None) => return true,
+            (Some(known), Some(asked)) => {
+                let is_any = known.starts_with('{') && !asked.is_empty();
+                if !is_any && known != asked {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
+#[async_trait]
 impl ServerApp for Admin {
     async fn process_new(self: &Arc<Self>, stream: Stream, _: &ShutdownWatch) -> Option<Stream> {
         let peer = stream
@@ -175,5 +246,25 @@ impl ServerApp for Admin {
             log::debug!("admin connection from {peer:?}: {error}");
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_names_in_them_are_known() {
+        assert!(is_of("/key/{key}/regenerate", "/key/sk-1/regenerate"));
+        assert!(is_of("/key/info", "/key/info"));
+        for other in [
+            "/key//regenerate",
+            "/key/a/b/regenerate",
+            "/key/info/",
+            "/key",
+            "",
+        ] {
+            assert!(!is_of("/key/{key}/regenerate", other), "{other}");
+        }
     }
 }

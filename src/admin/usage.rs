@@ -172,28 +172,13 @@ pub(super) fn of_caller(caller: &Caller, which: &mut Which) -> Result<(), Refusa
 }
 
 fn by(text: &str) -> Result<Vec<By>, Refusal> {
-    let word = |word: &str| {
-        Ok(match word.trim() {
-            "hour" => By::Hour,
-            "day" => By::Day,
-            "key" => By::Key,
-            "team" => By::Team,
-            "user" => By::User,
-            "project" => By::Project,
-            "provider" => By::Provider,
-            "model" => By::Model,
-            "tag" => By::Tag,
-            _ => {
-                let message = "`group_by` is of hour, day, key, team, user, project, provider, model and tag, \
-                               with commas between.";
-                return Err(Refusal::invalid(Some("group_by"), message));
-            }
-        })
-    };
-    let words = text.split(',').filter(|word| !word.trim().is_empty());
     let mut all: Vec<By> = Vec::new();
-    for by in words.map(word) {
-        let by = by?;
+    for word in text.split(',').filter(|word| !word.trim().is_empty()) {
+        let Some(by) = By::named(word.trim()) else {
+            let known = By::ALL.map(By::name).join(", ");
+            let message = format!("`group_by` is of {known}, with commas between.");
+            return Err(Refusal::invalid(Some("group_by"), message));
+        };
         if !all.contains(&by) {
             all.push(by);
         }
@@ -261,9 +246,9 @@ impl Operation for Show {
         let store = call.store()?;
         let groups = match by.is_empty() {
             true => Vec::new(),
-            false => store.sums(&which, &by, limit.into()).await?,
+            false => store.report(&which, &by, limit.into()).await?,
         };
-        let total = store.sums(&which, &[], 1).await?;
+        let total = store.report(&which, &[], 1).await?;
         Ok(Usage {
             total: total.first().map(Into::into).unwrap_or_default(),
             groups: groups.iter().map(|sum| group(&by, sum)).collect(),

@@ -5,6 +5,7 @@ pub mod config;
 mod group;
 mod key;
 mod model;
+mod openapi;
 mod process;
 mod prompt;
 mod provider;
@@ -71,6 +72,9 @@ enum Command {
     /// Usage: requests, tokens and cost
     #[command(subcommand)]
     Usage(usage::UsageCommand),
+    /// The admin interface: its OpenAPI document
+    #[command(subcommand)]
+    Admin(openapi::AdminCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Provider(command) => provider::run(&command),
         Command::Route(command) => route::run(&command),
         Command::Usage(command) => usage::run(&command),
+        Command::Admin(command) => openapi::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

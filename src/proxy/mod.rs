@@ -29,6 +29,7 @@ mod headers;
 mod heartbeat;
 mod hedge;
 mod local;
+mod manage;
 mod next;
 mod prepare;
 mod receipt;
@@ -88,6 +89,10 @@ impl Proxy {
                 return Err(settle::not_a_websocket(head));
             }
             Found::WrongMethod(allow) => return Err(settle::wrong_method(head, allow)),
+            Found::Unknown if manage::is_meant(context, head.uri.path()) => {
+                let answered = Box::pin(manage::answer(session, context)).await;
+                return answered.map(|()| true);
+            }
             Found::Unknown => return Err(settle::unknown_route(head)),
         };
         context.endpoint = Some(endpoint);

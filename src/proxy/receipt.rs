@@ -88,11 +88,11 @@ pub(super) fn write_bodyless(session: &Session, context: &mut Context, head: &Re
     }
 }
 
-/// Whether somebody used the gateway. Whoever looks whether it lives does not.
+/// Whether somebody used the gateway. Whoever looks whether it lives or administrates it does not.
 fn is_counted(context: &Context) -> bool {
-    !context
-        .endpoint
-        .is_some_and(|endpoint| local::is_public(endpoint.kind))
+    !context.endpoint.is_some_and(|endpoint| {
+        local::is_public(endpoint.kind) || endpoint.kind == Kind::Management
+    })
 }
 
 /// What is known of the request by now.

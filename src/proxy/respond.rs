@@ -28,6 +28,20 @@ pub async fn json(
     send(session, context, head, body).await
 }
 
+/// Answers with what somebody else has written.
+pub async fn whole(
+    session: &mut Session,
+    context: &mut Context,
+    answer: http::Response<Bytes>,
+) -> Result<()> {
+    let (parts, body) = answer.into_parts();
+    let mut headers = parts.headers;
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers::write_own(&mut headers, context);
+    let head = headers::response(parts.status, headers);
+    send(session, context, head, body).await
+}
+
 /// Answers with an error, in the shape of the caller's dialect.
 pub async fn error(
     session: &mut Session,

@@ -14,6 +14,7 @@
 
 mod support;
 
+mod admin;
 mod attempts;
 mod auth;
 mod bad_framing;

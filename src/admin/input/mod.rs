@@ -19,11 +19,10 @@ use super::{
     operation::Part,
     refusal::{Refusal, Shape},
 };
+use crate::gateway::management::MAX_BODY_BYTES;
 pub use patch::Patch;
 pub use time::Time;
 
-/// No body is longer than this.
-pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -75,10 +74,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// 400.
 pub(super) fn body<T: Part>(bytes: &[u8], shape: Shape) -> Result<T, Refusal> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    let value: Value = serde_json::from_slice(bytes)
+    let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Refusal::invalid(None, format!("The body is no JSON: {error}.")))?;
-    if !value.is_object() {
+    let Some(members) = value.as_object_mut() else {
         return Err(Refusal::invalid(None, "The body is no JSON object."));
+    };
+    if shape == Shape::LiteLlm {
+        // What its forms leave open comes as an empty text.
+        members.retain(|_, value| value.as_str() != Some(""));
     }
     if shape == Shape::Own
         && let Some(unknown) = strict::unknown::<T>(&value)

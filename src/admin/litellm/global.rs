@@ -72,7 +72,7 @@ impl Operation for Spend {
     type Answer = Object;
 
     async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
-        let sums = call.store()?.sums(&month(), &[], 1).await?;
+        let sums = call.store()?.report(&month(), &[], 1).await?;
         let spend = sums.first().map(|sum| sum.cost).unwrap_or_default();
         Ok(object(
             json!({"spend": rows::dollars(spend), "max_budget": 0.0}),
@@ -106,7 +106,7 @@ impl Operation for Logs {
         if let Some(key) = &query.api_key {
             which.account = Some(account(&call, key).await?);
         }
-        let sums = call.store()?.sums(&which, &[By::Day], MAX_SUMS).await?;
+        let sums = call.store()?.report(&which, &[By::Day], MAX_SUMS).await?;
         let row = |sum: &Sum| {
             let mut row =
                 object(json!({"date": day(sum, 0).day(), "spend": rows::dollars(sum.cost)}));
@@ -155,7 +155,7 @@ impl Operation for Keys {
 
     async fn run(call: Call, query: LimitQuery, _: Anything) -> Result<Vec<Object>, Refusal> {
         let limit = query.limit(1000)?;
-        let sums = call.store()?.sums(&month(), &[By::Key], limit).await?;
+        let sums = call.store()?.report(&month(), &[By::Key], limit).await?;
         let known = keys(
             &call,
             sums.iter().map(|sum| of(sum, 0).to_owned()).collect(),
@@ -209,7 +209,9 @@ impl Operation for Teams {
 
     async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&month(), &[By::Day, By::Team], MAX_SUMS).await?;
+        let sums = store
+            .report(&month(), &[By::Day, By::Team], MAX_SUMS)
+            .await?;
         let names = team_names(&call, sums.iter().map(|sum| of(sum, 1))).await?;
         let mut days: BTreeMap<String, Object> = BTreeMap::new();
         let mut teams: BTreeMap<String, f64> = BTreeMap::new();
@@ -321,7 +323,7 @@ impl Operation for Providers {
 
     async fn run(call: Call, days: Days, _: Anything) -> Result<Vec<Object>, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&days.needed()?, &[By::Provider], 1000).await?;
+        let sums = store.report(&days.needed()?, &[By::Provider], 1000).await?;
         let asked = sums.iter().filter(|sum| !of(sum, 0).is_empty());
         Ok(asked
             .map(|sum| object(json!({"provider": of(sum, 0), "spend": rows::dollars(sum.cost)})))
@@ -345,7 +347,7 @@ impl Operation for Tags {
 
     async fn run(call: Call, days: Days, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&days.needed()?, &[By::Tag], 1000).await?;
+        let sums = store.report(&days.needed()?, &[By::Tag], 1000).await?;
         let row = |sum: &Sum| {
             json!({
                 "name": of(sum, 0), "spend": rows::dollars(sum.cost), "log_count": sum.requests,
@@ -369,7 +371,7 @@ impl Operation for TagNames {
 
     async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&Which::default(), &[By::Tag], 10_000).await?;
+        let sums = store.report(&Which::default(), &[By::Tag], 10_000).await?;
         let names: Vec<&str> = sums.iter().map(|sum| of(sum, 0)).collect();
         Ok(object(json!({ "tag_names": names })))
     }
@@ -443,7 +445,7 @@ impl Operation for Report {
 
 async fn by_key(call: &Call, which: &Which) -> Result<Vec<Object>, Refusal> {
     let store = call.store()?;
-    let sums = store.sums(which, &[By::Key, By::Model], MAX_SUMS).await?;
+    let sums = store.report(which, &[By::Key, By::Model], MAX_SUMS).await?;
     let ids: Vec<String> = sums.iter().map(|sum| of(sum, 0).to_owned()).collect();
     let tokens = tokens(call, ids.iter()).await?;
     let mut of_key: BTreeMap<&str, Vec<&Sum>> = BTreeMap::new();
@@ -479,7 +481,7 @@ async fn by_key(call: &Call, which: &Which) -> Result<Vec<Object>, Refusal> {
 async fn by_team(call: &Call, which: &Which) -> Result<Vec<Object>, Refusal> {
     let store = call.store()?;
     let by = [By::Day, By::Team, By::Key, By::Model];
-    let sums = store.sums(which, &by, MAX_SUMS).await?;
+    let sums = store.report(which, &by, MAX_SUMS).await?;
     let names = team_names(call, sums.iter().map(|sum| of(sum, 1))).await?;
     let ids: Vec<String> = sums.iter().map(|sum| of(sum, 2).to_owned()).collect();
     let tokens = tokens(call, ids.iter()).await?;
@@ -576,7 +578,7 @@ impl Operation for Activity {
 
     async fn run(call: Call, days: Days, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&days.needed()?, &[By::Day], MAX_SUMS).await?;
+        let sums = store.report(&days.needed()?, &[By::Day], MAX_SUMS).await?;
         Ok(activity(&sums.iter().collect::<Vec<_>>(), 0))
     }
 }
@@ -598,7 +600,7 @@ impl Operation for ActivityByModel {
     async fn run(call: Call, days: Days, _: Anything) -> Result<Vec<Object>, Refusal> {
         let store = call.store()?;
         let sums = store
-            .sums(&days.needed()?, &[By::Day, By::Model], MAX_SUMS)
+            .report(&days.needed()?, &[By::Day, By::Model], MAX_SUMS)
             .await?;
         let mut models: BTreeMap<&str, Vec<&Sum>> = BTreeMap::new();
         for sum in sums.iter().filter(|sum| !of(sum, 1).is_empty()) {

@@ -111,11 +111,11 @@ impl Operation for Show {
             ..Rows::default()
         };
         let store = call.store()?;
-        let mut found = store.requests(&rows).await?;
+        let mut found = store.log(&rows).await?;
         for _ in 1..page {
             let Some(last) = found.last() else { break };
             rows.before = Some((last.at, last.id.clone()));
-            found = store.requests(&rows).await?;
+            found = store.log(&rows).await?;
         }
         Ok(found.iter().map(row).collect())
     }
@@ -178,7 +178,7 @@ struct DaySum {
 async fn by_day(call: &Call, which: &Which, days: &Days) -> Result<Vec<Object>, Refusal> {
     let store = call.store()?;
     let by = [By::Day, By::Key, By::User, By::Model];
-    let sums = store.sums(which, &by, MAX_SUMS).await?;
+    let sums = store.report(which, &by, MAX_SUMS).await?;
     let mut by_day: BTreeMap<i64, DaySum> = BTreeMap::new();
     for sum in &sums {
         let [day, key, user, model] = sum.of.as_slice() else {

@@ -146,7 +146,7 @@ impl Operation for Tags {
 
     async fn run(call: Call, days: Days, _: Anything) -> Result<Vec<Object>, Refusal> {
         let store = call.store()?;
-        let sums = store.sums(&days.which(), &[By::Tag], MAX_LISTED).await?;
+        let sums = store.report(&days.which(), &[By::Tag], MAX_LISTED).await?;
         let row = |sum: &crate::store::report::Sum| {
             object(json!({
                 "individual_request_tag": sum.of.first(), "log_count": sum.requests,
@@ -182,7 +182,7 @@ pub(super) async fn by_model(
     which: &Which,
     limit: i64,
 ) -> Result<Vec<Object>, Refusal> {
-    let sums = call.store()?.sums(which, &[By::Model], limit).await?;
+    let sums = call.store()?.report(which, &[By::Model], limit).await?;
     let served = sums
         .iter()
         .filter(|sum| sum.of.first().is_some_and(|model| !model.is_empty()));

@@ -134,6 +134,12 @@ const SETTINGS: &[Setting] = &[
         set: |config, value| put(&mut config.usage.retention_days, days(value)),
     },
     Setting {
+        names: &["GATEWAY_MANAGEMENT_ROUTES"],
+        path: "listen.management_routes",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.listen.management_routes, switch(value)),
+    },
+    Setting {
         names: &["GATEWAY_ENCRYPTION_KEY"],
         path: "store.encryption_key",
         takes: "64 hexadecimal digits",

@@ -7,9 +7,10 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use super::usage::By;
 pub use rows::{RequestRow, Rows};
 pub use spent::{EndUserSum, Spent};
-pub use sums::{By, Sum};
+pub use sums::Sum;
 
 use super::{Statement, StoreError};
 

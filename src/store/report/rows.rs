@@ -102,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// `Away` and `Unreadable`.
-    pub async fn requests(&self, rows: &Rows) -> Result<Vec<RequestRow>, StoreError> {
+    pub async fn log(&self, rows: &Rows) -> Result<Vec<RequestRow>, StoreError> {
         let mut statement = sql(
             "SELECT r.*, CAST(r.cost AS TEXT) AS cost_text, k.hash AS key_hash FROM requests r \
              LEFT JOIN keys k ON k.id = r.account WHERE 1 = 1",

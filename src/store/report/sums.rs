@@ -1,51 +1,10 @@
 //! Sums of requests by whatever is asked for, from those by the hour.
 
 use super::{
-    super::{Backend, Row, Store, StoreError, sql},
+    super::{Backend, Row, Store, StoreError, sql, usage::By},
     Which, tags_are_of_all,
 };
 use crate::price::Usd;
-
-/// By what requests are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// The hour, in milliseconds since 1970.
-    Hour,
-    /// The day (UTC), as its first moment.
-    Day,
-    /// The key.
-    Key,
-    /// The team.
-    Team,
-    /// The user.
-    User,
-    /// The project.
-    Project,
-    /// The provider.
-    Provider,
-    /// The model, by the provider's name of it.
-    Model,
-    /// The tag. A request of several tags counts for each.
-    Tag,
-}
-
-const DAY: i64 = 86_400_000;
-
-impl By {
-    fn expression(self) -> String {
-        match self {
-            By::Hour => "CAST(r.hour AS TEXT)".to_owned(),
-            By::Day => format!("CAST(r.hour - r.hour % {DAY} AS TEXT)"),
-            By::Key => "r.account".to_owned(),
-            By::Team => "r.team_id".to_owned(),
-            By::User => "r.user_id".to_owned(),
-            By::Project => "r.project_id".to_owned(),
-            By::Provider => "r.provider".to_owned(),
-            By::Model => "r.model".to_owned(),
-            By::Tag => "r.tag".to_owned(),
-        }
-    }
-}
 
 /// What requests come to that have something in common.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -124,9 +83,14 @@ impl Store {
     ///
     /// # Errors
     /// `Away`; `Invalid` where tags are asked for of some requests alone.
-    pub async fn sums(&self, which: &Which, by: &[By], limit: i64) -> Result<Vec<Sum>, StoreError> {
+    pub async fn report(
+        &self,
+        which: &Which,
+        by: &[By],
+        limit: i64,
+    ) -> Result<Vec<Sum>, StoreError> {
         let is_by_tag = by.contains(&By::Tag);
-        let of_all = |by: &By| matches!(by, By::Tag | By::Hour | By::Day);
+        let of_all = |by: &By| *by == By::Tag || by.is_time();
         if is_by_tag && (which.is_particular() || !by.iter().all(of_all)) {
             return Err(tags_are_of_all());
         }
@@ -138,7 +102,7 @@ impl Store {
         let is_by_key = by.contains(&By::Key);
         let mut text = String::from("SELECT ");
         for (at, by) in by.iter().enumerate() {
-            text.push_str(&format!("{} AS by_{at}, ", by.expression()));
+            text.push_str(&format!("{} AS by_{at}, ", by.column()));
         }
         if is_by_key {
             text.push_str("MAX(r.key_label) AS key_label, ");
@@ -153,12 +117,10 @@ impl Store {
         let mut statement = sql(text);
         which.conditions(&mut statement, "hour", "model");
         if !by.is_empty() {
-            let groups: Vec<String> = by.iter().map(|by| by.expression()).collect();
+            let groups: Vec<&str> = by.iter().map(|by| by.column()).collect();
             statement.append(&format!(" GROUP BY {}", groups.join(", ")));
         }
-        let is_by_time = by
-            .first()
-            .is_some_and(|by| matches!(by, By::Hour | By::Day));
+        let is_by_time = by.first().is_some_and(|by| by.is_time());
         statement.append(match is_by_time {
             // Times as texts of the same length are in order.
             true => " ORDER BY by_0, cost_millions DESC, cost_rest DESC",

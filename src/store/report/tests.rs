@@ -60,23 +60,23 @@ async fn sums_are_put_together_as_asked_for() {
     for database in databases().await {
         let store = &database.store;
         let all = Which::default();
-        let none = store.sums(&all, &[], 10).await.unwrap();
+        let none = store.report(&all, &[], 10).await.unwrap();
         assert_eq!(none, [Sum::default()]);
         fill(store).await;
-        let whole = store.sums(&all, &[], 10).await.unwrap();
+        let whole = store.report(&all, &[], 10).await.unwrap();
         assert_eq!(
             (whole[0].requests, whole[0].failures, whole[0].unpriced),
             (4, 1, 1)
         );
         assert_eq!(whole[0].cost, Usd::from_pico(4_500_000));
         assert_eq!((whole[0].input_tokens, whole[0].latency_us), (30, 80));
-        let by_team = store.sums(&all, &[By::Team], 10).await.unwrap();
+        let by_team = store.report(&all, &[By::Team], 10).await.unwrap();
         let teams: Vec<_> = by_team
             .iter()
             .map(|sum| (sum.of[0].as_str(), sum.requests))
             .collect();
         assert_eq!(teams, [("red", 2), ("blue", 2)]);
-        let by_day = store.sums(&all, &[By::Day, By::Key], 10).await.unwrap();
+        let by_day = store.report(&all, &[By::Day, By::Key], 10).await.unwrap();
         let first = START.to_string();
         assert_eq!(by_day[0].of, [first.as_str(), "k1"]);
         assert_eq!(by_day[0].label.as_deref(), Some("label"));
@@ -86,13 +86,13 @@ async fn sums_are_put_together_as_asked_for() {
             from: Some((START + 2 * HOUR) as i64),
             ..Which::default()
         };
-        assert_eq!(store.sums(&red, &[], 10).await.unwrap()[0].requests, 1);
-        let tags = store.sums(&all, &[By::Tag], 10).await.unwrap();
+        assert_eq!(store.report(&red, &[], 10).await.unwrap()[0].requests, 1);
+        let tags = store.report(&all, &[By::Tag], 10).await.unwrap();
         assert_eq!(tags.len(), 2);
         assert_eq!(tags[0].requests, 4);
-        assert!(store.sums(&red, &[By::Tag], 10).await.is_err());
-        assert!(store.sums(&all, &[By::Tag, By::Team], 10).await.is_err());
-        assert_eq!(store.sums(&all, &[By::Hour], 2).await.unwrap().len(), 2);
+        assert!(store.report(&red, &[By::Tag], 10).await.is_err());
+        assert!(store.report(&all, &[By::Tag, By::Team], 10).await.is_err());
+        assert_eq!(store.report(&all, &[By::Hour], 2).await.unwrap().len(), 2);
     }
 }
 
@@ -118,7 +118,7 @@ async fn amounts_are_exact_beyond_what_sqlite_adds_up() {
         }
         let sums = database
             .store
-            .sums(&Which::default(), &[], 1)
+            .report(&Which::default(), &[], 1)
             .await
             .unwrap();
         assert_eq!(sums[0].cost, Usd::from_pico(18_000_000_000_000_000_002));
@@ -134,14 +134,14 @@ async fn rows_come_a_page_at_a_time_the_newest_first() {
             limit: 3,
             ..Rows::default()
         };
-        let first = store.requests(&rows).await.unwrap();
+        let first = store.log(&rows).await.unwrap();
         let ids: Vec<&str> = first.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, ["req_4", "req_3", "req_2"]);
         assert_eq!(first[1].tags, ["red", "blue"]);
         assert_eq!(first[1].cost, Some(Usd::from_pico(1_500_000)));
         let last = first.last().unwrap();
         rows.before = Some((last.at, last.id.clone()));
-        let second = store.requests(&rows).await.unwrap();
+        let second = store.log(&rows).await.unwrap();
         assert_eq!(second.len(), 1);
         assert_eq!(second[0].id, "req_1");
         let failed = Rows {
@@ -149,7 +149,7 @@ async fn rows_come_a_page_at_a_time_the_newest_first() {
             limit: 10,
             ..Rows::default()
         };
-        assert_eq!(store.requests(&failed).await.unwrap()[0].id, "req_4");
+        assert_eq!(store.log(&failed).await.unwrap()[0].id, "req_4");
         let of_red = Rows {
             which: Which {
                 team: Some("red".to_owned()),
@@ -158,7 +158,7 @@ async fn rows_come_a_page_at_a_time_the_newest_first() {
             limit: 10,
             ..Rows::default()
         };
-        assert_eq!(store.requests(&of_red).await.unwrap().len(), 2);
+        assert_eq!(store.log(&of_red).await.unwrap().len(), 2);
     }
 }
 
@@ -175,7 +175,7 @@ async fn a_row_of_a_stored_key_has_its_hash() {
             limit: 1,
             ..Rows::default()
         };
-        let found = store.requests(&rows).await.unwrap();
+        let found = store.log(&rows).await.unwrap();
         assert_eq!(found[0].token.as_deref(), Some(made.key.token().as_str()));
     }
 }

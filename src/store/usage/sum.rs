@@ -70,7 +70,7 @@ impl By {
         By::ALL.into_iter().find(|by| by.name() == name)
     }
 
-    fn column(self) -> &'static str {
+    pub(in crate::store) fn column(self) -> &'static str {
         match self {
             By::Key => "account",
             By::Team => "team_id",
