@@ -1,8 +1,9 @@
-//! The admin port: metrics, health, and questions about routes. [`router`] is where later routes are added.
+//! The admin port: metrics, health, the cache, and questions about routes. [`router`] is where later routes are added.
 //!
 //! Served on one of Pingora's listeners, so that an upgrade hands its socket over as well.
 
 mod access;
+pub mod cache;
 pub mod decide;
 pub mod health;
 
@@ -52,6 +53,8 @@ fn router(gateway: Arc<Gateway>) -> Router {
     let admin = Router::new()
         .route("/admin/health", get(health::answer))
         .route("/admin/route/test", post(decide::answer))
+        .route("/admin/cache", get(cache::stats))
+        .route("/admin/cache/purge", post(cache::purge))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(
             gateway.clone(),
@@ -70,6 +73,7 @@ async fn alive() -> Json<serde_json::Value> {
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+    gateway.cache.refresh_gauges();
     let text = gateway.metrics.text(&health::breakers(&gateway));
     ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response()
 }

@@ -1,6 +1,7 @@
 //! The command line, one file per command.
 
 mod admin;
+mod cache;
 pub mod config;
 mod process;
 mod provider;
@@ -46,6 +47,9 @@ enum Command {
     /// Providers: how they are doing
     #[command(subcommand)]
     Provider(provider::ProviderCommand),
+    /// Kept answers: how many there are, what they save, dropping them
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Upgrade(target) => answer(upgrade::run(&target)),
         Command::Config(command) => config::run(command),
         Command::Provider(command) => provider::run(&command),
+        Command::Cache(command) => cache::run(command),
         Command::Route(command) => route::run(&command),
         Command::Usage(command) => usage::run(&command),
         Command::Completions { shell } => {
