@@ -54,6 +54,7 @@ fn config(strategy: StrategyName, count: usize) -> Config {
         fallback_on: None,
         shadow: None,
         max_cost_per_request: None,
+        cache: Default::default(),
     });
     config
 }

@@ -168,6 +168,16 @@ pub enum GatewayError {
     /// Every candidate failed; this is the last one's failure.
     #[error("{}", .0.message)]
     Provider(Box<ProviderFailure>),
+    /// The mark of another request, of which this one would be a repetition.
+    #[error(
+        "The `Idempotency-Key` was used for another request before. Send the same body with it, or another key."
+    )]
+    IdempotencyMismatch,
+    /// Only the cache was to be asked, and it has no such answer.
+    #[error(
+        "The cache has no answer to this request, and `X-Gateway-Cache: only-if-cached` forbids to ask a provider."
+    )]
+    NotCached,
     /// The process is about to end.
     #[error("The gateway is shutting down. Try again in a moment.")]
     Draining,
@@ -315,6 +325,8 @@ impl GatewayError {
             | Unsupported { .. }
             | NoSuchRoute { .. }
             | TooExpensive { .. } => StatusCode::BAD_REQUEST,
+            IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            NotCached => StatusCode::GATEWAY_TIMEOUT,
             ProviderNotConfigured { .. } | Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Provider(failure) => failure.answer_status(),
             Draining | Starting | Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -339,6 +351,8 @@ impl GatewayError {
             InvalidBody { .. } => "invalid_body",
             Unsupported { .. } => "unsupported_parameter",
             NoSuchRoute { .. } => "route_not_supported",
+            IdempotencyMismatch => "idempotency_key_reused",
+            NotCached => "not_cached",
             NoModel => "missing_model",
             UnknownModel { .. } => "model_not_found",
             ModelNotAllowed { .. } => "model_not_allowed",

@@ -9,9 +9,9 @@ const FLOORS: [&[&str]; 8] = [
     ],
     &["providers", "telemetry"],
     &["config"],
-    &["dialects", "health", "store"],
+    &["dialects", "health", "redis_client", "store"],
     &["upstream"],
-    &["auth", "routing", "usage"],
+    &["auth", "cache", "routing", "usage"],
     &["gateway", "snapshot"],
     &["proxy", "admin", "tasks"],
 ];

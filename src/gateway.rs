@@ -19,6 +19,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use crate::{
     auth::{KeyRing, table::KeyTable},
+    cache::{Cache, flights::Flights},
     config::Config,
     health::Health,
     routing::Router,
@@ -70,6 +71,10 @@ pub struct Gateway {
     pub progress: Progress,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
+    /// Answers that are kept.
+    pub cache: &'static Cache,
+    /// Answers that are being made.
+    pub flights: Arc<Flights>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
     /// Client connections that stand.
@@ -85,6 +90,8 @@ impl Gateway {
     /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
+            cache: Cache::leak(metrics.cache.clone()),
+            flights: Arc::default(),
             metrics,
             hosts: Hosts::default(),
             tokens: Tokens::default(),
@@ -119,6 +126,7 @@ impl Gateway {
 
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
+        self.cache.apply(&snapshot.config.cache);
         self.snapshot.store(Arc::new(snapshot));
         self.hosts.forget_unused();
         self.tokens.forget_unused();

@@ -5,7 +5,7 @@ pub mod profile;
 pub mod terms;
 pub mod virtual_key;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use profile::{Group, Profile, Standing};
 pub use terms::Terms;
@@ -23,6 +23,8 @@ pub struct Identity {
     pub models: Arc<[String]>,
     /// Whether it is the administrator's.
     pub master: bool,
+    /// What it has of its own about keeping answers.
+    pub cache: CacheChoice,
     /// What the store says of the key; `None` for those of the configuration.
     pub profile: Option<Arc<Profile>>,
 }
@@ -41,4 +43,13 @@ impl Identity {
     pub fn project(&self) -> Option<&Arc<Group>> {
         self.profile.as_ref()?.project.as_ref()
     }
+}
+
+/// What a key or a route has of its own about keeping answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheChoice {
+    /// Whether they are kept.
+    pub enabled: Option<bool>,
+    /// How long.
+    pub ttl: Option<Duration>,
 }

@@ -7,8 +7,8 @@
 //! | 7 assembly | [`cli`], [`server`] |
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
-//! | 4 stages | [`auth`], [`routing`], [`usage`] |
-//! | 3 edges | [`dialects`], [`health`], [`store`], [`upstream`] |
+//! | 4 stages | [`auth`], [`cache`], [`routing`], [`usage`] |
+//! | 3 edges | [`dialects`], [`health`], [`redis_client`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
 //! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
 //!
@@ -16,6 +16,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod cache;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod pattern;
 pub mod price;
 pub mod providers;
 pub mod proxy;
+pub mod redis_client;
 pub mod routing;
 pub mod row;
 pub mod secret;

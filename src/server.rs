@@ -32,7 +32,7 @@ use crate::{
     providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{Tasks, reload::Source, store::Records},
+    tasks::{CacheKeeper, Tasks, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
     usage::journal::{self, Journal},
@@ -157,6 +157,8 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     admin.threads = Some(1);
     admin.add_tcp(&key("admin", wanted.admin));
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
+    let keeper = CacheKeeper(gateway.clone());
+    server.add_service(background_service("cache", keeper));
     let tasks = Tasks {
         gateway,
         source: start.source,

@@ -98,6 +98,7 @@ fn keys(auth: &config::Auth, stored: &Arc<KeyTable>) -> KeyRing {
             team: key.team.as_deref().map(Into::into),
             user: key.user.as_deref().map(Into::into),
             models: key.models.clone().into(),
+            cache: (&key.cache).into(),
             ..Identity::default()
         };
         ring.insert(key.key.expose(), identity);

@@ -1,4 +1,4 @@
-//! The admin port: keys and whom they belong to, providers and models, usage, metrics, health, and
+//! The admin port: keys and whom they belong to, providers and models, usage, the cache, metrics, health, and
 //! questions about routes. `registry` lists the routes, ours and LiteLLM's; `operation` says what one is.
 //!
 //! Served on one of Pingora's listeners, so that an upgrade hands its socket over as well.
@@ -6,6 +6,7 @@
 pub mod access;
 mod address;
 pub mod budgets;
+pub mod cache;
 pub mod decide;
 mod document;
 mod entity;

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{
-    decide, document, entity, health, keys, litellm, models, myself, operation::Registered,
+    cache, decide, document, entity, health, keys, litellm, models, myself, operation::Registered,
     providers, providers::credentials, requests, teams, usage,
 };
 use crate::store::{budgets::Budget, models::Model, projects::Project, teams::Team, users::User};
@@ -29,6 +29,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &health::Show,
         &decide::Decide,
     ],
+    &[&cache::Show, &cache::Purge],
     &[
         &keys::ListAll,
         &keys::Make,

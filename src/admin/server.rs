@@ -145,6 +145,7 @@ fn handler(operation: &'static dyn Registered) -> MethodRouter<Arc<Server>> {
 async fn metrics(State(server): State<Arc<Server>>) -> Response {
     const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
     let gateway = &server.gateway;
+    gateway.cache.refresh_gauges();
     let text = gateway.metrics.text(&health::breakers(gateway));
     ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response()
 }

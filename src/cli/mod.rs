@@ -1,6 +1,7 @@
 //! The command line, one file per command.
 
 mod admin;
+mod cache;
 pub mod config;
 mod group;
 mod key;
@@ -66,6 +67,9 @@ enum Command {
     /// Providers: whom the gateway calls, with which keys, and how they are doing
     #[command(subcommand)]
     Provider(provider::ProviderCommand),
+    /// Kept answers: how many there are, what they save, dropping them
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Project(command) => group::run::<crate::store::projects::Project>(&command),
         Command::Model(command) => model::run(&command),
         Command::Provider(command) => provider::run(&command),
+        Command::Cache(command) => cache::run(command),
         Command::Route(command) => route::run(&command),
         Command::Usage(command) => usage::run(&command),
         Command::Admin(command) => openapi::run(&command),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CacheOverride;
 use crate::secret::Secret;
 
 /// Who may call.
@@ -35,4 +36,7 @@ pub struct StaticKey {
     /// The models it may use, as globs. Empty means all.
     #[serde(default)]
     pub models: Vec<String>,
+    /// What differs from the `cache` section.
+    #[serde(default)]
+    pub cache: CacheOverride,
 }

@@ -63,6 +63,7 @@ pub fn load(
             Default::default()
         }),
     };
+    config.cache.tidy();
     let (warnings, found) = env::apply(environment, &mut config, &mut positions);
     problems.extend(found);
     apply_flags(flags, &mut config, &mut positions);

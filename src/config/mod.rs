@@ -5,6 +5,7 @@
 //! `validate` checks what a type cannot say, and the result is one [`Config`].
 
 mod auth;
+mod cache;
 mod env;
 mod errors;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod examples;
 mod listen;
 mod load;
 mod providers;
+mod redis_url;
 mod resilience;
 mod routing;
 mod store;
@@ -26,11 +28,13 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use auth::{Auth, StaticKey};
+pub use cache::{Cache, CacheBackend, CacheOverride, CacheScope, HashStrategy, MaxSize};
 pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, load, schema};
 pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
+pub use redis_url::RedisServers;
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
 pub use store::StoreSettings;
@@ -55,6 +59,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What happens when a provider fails.
     pub routing: Routing,
+    /// Answers that are kept and given again.
+    pub cache: Cache,
     /// Other names for models: `sonnet: anthropic/claude-sonnet-4-5`. A target is a model, a
     /// `provider/model` or a pool.
     pub aliases: IndexMap<String, String>,

@@ -9,7 +9,7 @@ use serde::{
     de::{self, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
 
-use super::FailureClass;
+use super::{CacheOverride, FailureClass};
 
 /// Targets that serve the same, and how one of them is picked. A plain list of targets is a pool
 /// without a strategy of its own.
@@ -197,6 +197,9 @@ pub struct Route {
     /// No candidate is asked whose estimated price is above this, in USD.
     #[serde(default)]
     pub max_cost_per_request: Option<f64>,
+    /// What differs from the `cache` section. A key's own settings count before its route's.
+    #[serde(default)]
+    pub cache: CacheOverride,
 }
 
 fn any() -> String {

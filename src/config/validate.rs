@@ -2,6 +2,7 @@
 //! values that no server could use. Called by `load` once all sources are merged.
 
 mod auth;
+mod cache;
 mod listen;
 mod providers;
 mod routing;
@@ -30,6 +31,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     };
     check.listen();
     check.auth();
+    check.cache();
     check.providers();
     check.routing();
     check.store();

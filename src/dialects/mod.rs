@@ -13,7 +13,9 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
+pub mod compact;
 pub mod emulate;
+pub mod ending;
 pub mod gemini;
 #[cfg(test)]
 mod laws;
@@ -44,6 +46,7 @@ use crate::{
     },
     error::{AnswerError, GatewayError},
 };
+use ending::Ending;
 use splice::Cuts;
 
 /// A way to speak to language models over HTTP.
@@ -168,6 +171,27 @@ pub trait Dialect: Sync {
     /// Whether providers of this dialect count tokens when asked; the gateway estimates otherwise.
     fn counts(&self) -> bool {
         false
+    }
+
+    /// How an answer of this dialect says that it is whole; `None` where it has no callers.
+    fn ending(&self) -> Option<&'static Ending> {
+        None
+    }
+
+    /// Whether a stream that `body` asks for would come without its usage, in dialects that leave the
+    /// choice.
+    fn hides_usage(&self, _body: &[u8]) -> bool {
+        false
+    }
+
+    /// A request for a stream as [`Dialect::hides_usage`] found it, so that its usage comes with it.
+    fn with_usage(&self, body: &Bytes) -> Bytes {
+        body.clone()
+    }
+
+    /// Whole events of a stream without the one that tells its usage.
+    fn without_usage(&self, events: Bytes) -> Bytes {
+        events
     }
 
     /// The number of tokens in the answer to a count.

@@ -319,6 +319,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where the closing quote of a string stands; `text` begins behind its opening one.
+pub(super) fn quote(text: &[u8]) -> Option<usize> {
+    match string_end(text) {
+        StringEnd::Quote(at) => Some(at),
+        _ => None,
+    }
+}
+
 /// How a string ends, and where.
 enum StringEnd {
     Quote(usize),

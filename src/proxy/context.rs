@@ -11,9 +11,11 @@ use pingora::http::ResponseHeader;
 
 use super::{
     answer::Answer,
+    caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
     next::UnderWay,
+    recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
     watchdog::Watchdog,
@@ -64,6 +66,16 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// When the next attempt may begin.
     pub backoff: Option<Instant>,
+    /// What it wants of the cache; `None` where that is nothing.
+    pub wish: Option<Box<Wish>>,
+    /// What the cache did for it.
+    pub caching: Caching,
+    /// Its answer, as it is kept; with the parent of a child.
+    pub recording: Option<Box<Recording>>,
+    /// Whether a stream is to come with its usage, though the caller did not ask for that.
+    pub asks_usage: bool,
+    /// Whether the caller is spared it.
+    pub hides_usage: bool,
     /// Keys of the current candidate's provider that were of no use.
     pub keys_refused: usize,
     /// Those who serve it one after the other, where several may have to.
@@ -175,6 +187,11 @@ impl Context {
             prompt: OnceLock::new(),
             deadline: None,
             backoff: None,
+            wish: None,
+            caching: Caching::default(),
+            recording: None,
+            asks_usage: false,
+            hides_usage: false,
             keys_refused: 0,
             relay: None,
             resuming: None,
@@ -213,6 +230,8 @@ impl Context {
             deadline: self.deadline,
             uri: self.uri.clone(),
             plan: self.plan.clone(),
+            caching: self.caching.clone(),
+            asks_usage: self.asks_usage,
             ..Context::new(self.gateway())
         }
     }

@@ -10,7 +10,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora::{
     Error, ErrorType,
     http::RequestHeader,
@@ -24,11 +24,11 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     context::{Context, Role},
-    hedge,
+    hedge, recording,
     relay::Relay,
     watchdog::Watchdog,
 };
-use crate::error::GatewayError;
+use crate::{cache::flights::Flight, error::GatewayError};
 
 /// A child's whole body, as far as Pingora is concerned.
 const STAND_IN: Bytes = Bytes::from_static(b"!");
@@ -61,6 +61,9 @@ pub async fn run(
     // One request, counted once.
     parent.open = context.open.clone();
     let mut next = std::mem::replace(context, parent);
+    // What is kept is what the client gets, whoever of the children makes it.
+    context.recording = next.recording.take();
+    context.hides_usage = std::mem::take(&mut next.hides_usage);
     let nursery = Nursery {
         stand_in: stand_in(session, &next.body),
         spawner,
@@ -82,13 +85,16 @@ pub async fn run(
         } = child;
         let mut held = Vec::new();
         let first = std::mem::take(&mut begun);
-        let carried = carry(session, handle, &watchdog, &relay, first, &mut held).await;
+        let carried = carry(
+            session, context, handle, &watchdog, &relay, first, &mut held,
+        )
+        .await;
         // The handle is gone: a child that still runs sees its client leave, and settles.
         let _ = task.await;
         let is_done = carried?;
         match relay.take() {
             Some(left) => child = nursery.child(session, *left),
-            None => return end(session, &relay, held, is_done).await,
+            None => return end(session, context, &relay, held, is_done).await,
         }
     }
 }
@@ -153,11 +159,13 @@ impl Child {
 /// The last child is over.
 async fn end(
     session: &mut Session,
+    context: &mut Context,
     relay: &Relay,
-    held: Vec<HttpTask>,
+    mut held: Vec<HttpTask>,
     mut is_done: bool,
 ) -> Result<(), GatewayError> {
     if !held.is_empty() {
+        keep(context, None, &mut held);
         relay.write_row();
         let written = session.write_response_tasks(held).await;
         is_done |= written.map_err(|_| GatewayError::ClientGone)?;
@@ -226,6 +234,7 @@ pub fn inherited(session: &mut Session) -> Option<Context> {
 /// yet is in `held`.
 async fn carry(
     session: &mut Session,
+    context: &mut Context,
     handle: SubrequestHandle,
     watchdog: &Watchdog,
     relay: &Relay,
@@ -236,8 +245,13 @@ async fn carry(
     let mut is_done = false;
     let mut begun = begun.into_iter();
     let mut last_written = Instant::now();
+    // Others wait for the answer of a client that has left.
+    let mut orphaned: Option<Arc<Flight>> = None;
     loop {
-        let beat = watchdog.heartbeat.every().filter(|_| !is_done);
+        let beat = watchdog
+            .heartbeat
+            .every()
+            .filter(|_| !is_done && orphaned.is_none());
         let silence = beat.map(|every| last_written + every);
         tokio::select! {
             task = next_task(&mut begun, &mut rx) => {
@@ -252,7 +266,12 @@ async fn carry(
                 if held.is_empty() || (relay.is_holding() && may_wait) {
                     continue;
                 }
-                let tasks = std::mem::take(held);
+                let mut tasks = std::mem::take(held);
+                keep(context, Some(relay), &mut tasks);
+                if orphaned.is_some() {
+                    is_done |= tasks.iter().any(is_last);
+                    continue;
+                }
                 relay.write_row();
                 let began = Instant::now();
                 last_written = began;
@@ -261,13 +280,16 @@ async fn carry(
                         is_done |= done;
                         watchdog.postpone(began.elapsed());
                     }
-                    Err(_) => return Err(GatewayError::ClientGone),
+                    Err(_) => orphaned = Some(others(context, relay)?),
                 }
             }
-            left = session.downstream_session.read_body_or_idle(true), if !is_done => {
+            left = session.downstream_session.read_body_or_idle(true), if !is_done && orphaned.is_none() => {
                 if left.is_err() {
-                    return Err(GatewayError::ClientGone);
+                    orphaned = Some(others(context, relay)?);
                 }
+            }
+            () = deserted(orphaned.as_deref()), if orphaned.is_some() => {
+                return Err(GatewayError::ClientGone);
             }
             () = reached(silence), if silence.is_some() => {
                 last_written = Instant::now();
@@ -286,7 +308,53 @@ async fn carry(
             }
         }
     }
-    Ok(is_done)
+    match orphaned {
+        // The answer is whole, for the others.
+        Some(_) => Err(GatewayError::ClientGone),
+        None => Ok(is_done),
+    }
+}
+
+/// Those who wait for the answer of a client that has left.
+fn others(context: &Context, relay: &Relay) -> Result<Arc<Flight>, GatewayError> {
+    let flight = context
+        .recording
+        .as_ref()
+        .map(|recording| recording.flight());
+    let followed = flight.filter(|flight| flight.is_followed());
+    let flight = followed.cloned().ok_or(GatewayError::ClientGone)?;
+    relay.note_left();
+    Ok(flight)
+}
+
+async fn deserted(flight: Option<&Flight>) {
+    match flight {
+        Some(flight) => flight.deserted().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Keeps what the client gets.
+fn keep(context: &mut Context, relay: Option<&Relay>, tasks: &mut [HttpTask]) {
+    if context.recording.is_none() && !context.hides_usage {
+        return;
+    }
+    for task in tasks {
+        match task {
+            HttpTask::Header(head, is_end) => {
+                let is_planned = relay.is_none_or(Relay::is_planned);
+                match (head.status, &mut context.recording) {
+                    (StatusCode::OK, Some(recording)) if !*is_end => {
+                        recording.begin(head, is_planned);
+                    }
+                    (status, _) => recording::refuse(context, status),
+                }
+            }
+            HttpTask::Body(body, is_end) => recording::pass(context, body, *is_end),
+            HttpTask::Done => recording::finish(context),
+            _ => {}
+        }
+    }
 }
 
 fn is_last(task: &HttpTask) -> bool {

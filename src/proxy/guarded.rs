@@ -26,7 +26,6 @@ use super::watchdog::Watchdog;
 
 /// A client's stream whose reads fail once when the deadline of its watchdog has passed.
 /// The watchdog travels in the proxy digest, which has no other use on this side.
-#[derive(Debug)]
 pub struct Guarded {
     inner: Stream,
     watchdog: Arc<Watchdog>,
@@ -38,7 +37,12 @@ pub struct Guarded {
     last_written: Instant,
     /// What is left to send of a sign of life.
     sign: Bytes,
+    /// The client has left, and others wait for its answer: until they have, nobody is told.
+    orphaned: Option<Orphaned>,
 }
+
+/// Waits until nobody wants the answer any more.
+type Orphaned = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl Guarded {
     /// Guards `inner` by `watchdog`.
@@ -54,7 +58,33 @@ impl Guarded {
             blocked_since: None,
             last_written: Instant::now(),
             sign: Bytes::new(),
+            orphaned: None,
         }
+    }
+
+    /// The client has left. Pending while others wait for its answer; the deadline holds meanwhile.
+    fn poll_orphaned(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.orphaned.is_none() {
+            let Some(flight) = self.watchdog.patrons() else {
+                return Poll::Ready(Ok(()));
+            };
+            self.orphaned = Some(Box::pin(async move { flight.deserted().await }));
+        }
+        if let Some(waiting) = &mut self.orphaned
+            && waiting.as_mut().poll(context).is_pending()
+            && self.watchdog.patrons().is_some()
+        {
+            ready!(self.poll_deadline(context))?;
+            let passed = io::Error::new(io::ErrorKind::TimedOut, "deadline passed");
+            return Poll::Ready(Err(passed));
+        }
+        self.orphaned = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether what is written goes nowhere: the client has left, and others wait for its answer.
+    fn swallows<T>(&self, written: &Poll<io::Result<T>>) -> bool {
+        matches!(written, Poll::Ready(Err(_))) && self.watchdog.patrons().is_some()
     }
 
     /// Notes whether a write has to wait for the client, which is not the provider's time.
@@ -158,9 +188,9 @@ impl Timer {
     }
 }
 
-impl fmt::Debug for Timer {
+impl fmt::Debug for Guarded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Timer({:?})", self.rings_at)
+        write!(formatter, "Guarded({:?})", self.inner)
     }
 }
 
@@ -170,7 +200,12 @@ impl AsyncRead for Guarded {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         match Pin::new(&mut self.inner).poll_read(context, buffer) {
+            Poll::Ready(read) if read.is_err() || buffer.filled().len() == before => {
+                ready!(self.poll_orphaned(context))?;
+                Poll::Ready(read)
+            }
             Poll::Pending => {
                 ready!(self.poll_deadline(context))?;
                 let passed = io::Error::new(io::ErrorKind::TimedOut, "deadline passed");
@@ -190,6 +225,9 @@ impl AsyncWrite for Guarded {
         ready!(self.poll_room(context))?;
         self.note_time();
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        if self.swallows(&written) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         self.note(written)
     }
 
@@ -201,6 +239,9 @@ impl AsyncWrite for Guarded {
         ready!(self.poll_room(context))?;
         self.note_time();
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        if self.swallows(&written) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         self.note(written)
     }
 
@@ -211,6 +252,9 @@ impl AsyncWrite for Guarded {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_room(context))?;
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        if self.swallows(&flushed) {
+            return Poll::Ready(Ok(()));
+        }
         self.note(flushed)
     }
 

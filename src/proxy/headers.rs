@@ -19,13 +19,12 @@ use crate::{
 };
 
 const GATEWAY: HeaderValue = HeaderValue::from_static("ai-gateway");
-const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+pub const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 const X_ROUTE: HeaderName = HeaderName::from_static("x-gateway-route");
 const X_POOL: HeaderName = HeaderName::from_static("x-gateway-pool");
 const X_STRATEGY: HeaderName = HeaderName::from_static("x-gateway-strategy");
 const X_VARIANT: HeaderName = HeaderName::from_static("x-gateway-variant");
 const X_DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
-const BYPASS: HeaderValue = HeaderValue::from_static("BYPASS");
 /// Headers of our own in an answer, at most.
 const OWN_HEADERS: usize = 12;
 const X_GATEWAY: HeaderName = HeaderName::from_static("x-gateway");
@@ -346,7 +345,7 @@ pub fn write_own(headers: &mut HeaderMap, context: &Context) {
         X_MODEL_SOURCE,
         HeaderValue::from_static(context.plan.model_source()),
     );
-    headers.insert(X_CACHE, BYPASS);
+    headers.insert(X_CACHE, HeaderValue::from_static(context.caching.header()));
     headers.insert(
         X_ATTEMPTS,
         match attempts {
@@ -361,6 +360,24 @@ pub fn write_own(headers: &mut HeaderMap, context: &Context) {
     if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
         headers.insert(X_DROPPED, header_value(&dropped.names().join(",")));
     }
+    write_timing(headers, context);
+}
+
+/// Adds the gateway's own headers to an answer that was made for another request.
+pub fn write_repeated(headers: &mut HeaderMap, context: &Context) {
+    headers.insert(X_REQUEST_ID, header_value(context.id.as_str()));
+    headers.insert(X_GATEWAY, GATEWAY);
+    write_reason(headers, &context.plan);
+    headers.insert(
+        X_MODEL_SOURCE,
+        HeaderValue::from_static(context.plan.model_source()),
+    );
+    headers.insert(X_CACHE, HeaderValue::from_static(context.caching.header()));
+    headers.insert(X_ATTEMPTS, HeaderValue::from_static("0"));
+    write_timing(headers, context);
+}
+
+fn write_timing(headers: &mut HeaderMap, context: &Context) {
     let overhead = context.overhead();
     context
         .gateway()

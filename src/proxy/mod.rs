@@ -5,11 +5,14 @@
 //! connection             cap per address, deadline for the head      connection
 //! early_request_filter   whose clock, whose child                    connection, delegate
 //! request_filter         route · key · body · candidates             endpoints, auth, body, routing
+//!                        was it answered before? is it being?        caching, follow
 //!                        perhaps a copy of it goes elsewhere         shadow
+//! request_cache_filter … an answer that was found                    replay
 //! upstream_peer          the next candidate's address                attempt
 //! upstream_request_filter, request_body_filter    its head and body  headers, dialects
 //! upstream_response_filter                        judge its answer   attempt
 //! response_filter, response_body_filter           pass it on         headers, answer
+//!                        and keep it                                 recording
 //!                        its row, before its last piece leaves       receipt
 //! fail_to_connect, error_while_proxy              who next?          attempt
 //! fail_to_proxy          nobody: an error, or the end of a stream    respond
@@ -19,11 +22,13 @@
 mod answer;
 mod attempt;
 mod body;
+mod caching;
 pub mod connection;
 mod context;
 mod delegate;
 mod endpoints;
 mod failure;
+mod follow;
 mod guarded;
 mod headers;
 mod heartbeat;
@@ -33,7 +38,9 @@ mod manage;
 mod next;
 mod prepare;
 mod receipt;
+mod recording;
 mod relay;
+mod replay;
 mod respond;
 mod rewritten;
 mod settle;
@@ -50,16 +57,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use pingora::{
-    Error, Result,
+    Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     protocols::Digest,
     upstreams::peer::HttpPeer,
 };
+use pingora_cache::CacheKey;
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::{auth, error::GatewayError, gateway::Gateway};
+use crate::{auth, cache, error::GatewayError, gateway::Gateway};
 use answer::Answer;
+use caching::{Caching, Entered};
 use context::{Context, Role};
 use endpoints::{Found, Kind};
 
@@ -118,7 +127,8 @@ impl Proxy {
             Kind::WebSocket(_) => {
                 let query = head.uri.query().unwrap_or_default();
                 context.request.model = auth::query_value(query, "model");
-                return settle::plan(head, context, hint.as_deref()).map(|()| false);
+                settle::plan(head, context, hint.as_deref())?;
+                return settle::start(head, context).map(|()| false);
             }
             kind => {
                 let answered = Box::pin(local::answer(session, context, kind)).await;
@@ -131,6 +141,22 @@ impl Proxy {
         prepare::read_path(context);
         context.body = body.bytes;
         settle::plan(session.req_header(), context, hint.as_deref())?;
+        match caching::begin(session.req_header(), context)? {
+            Entered::Makes => {}
+            Entered::Hit => return Ok(false),
+            Entered::Follows(other) => {
+                if Box::pin(follow::serve(session, context, other)).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        if context.wish.is_some() && caching::fetch(context).await? {
+            return Ok(false);
+        }
+        if matches!(context.caching, Caching::Hit(_)) {
+            return Ok(false);
+        }
+        settle::start(session.req_header(), context)?;
         if endpoint.kind == Kind::CountTokens && !prepare::is_counted(context) {
             let answered = Box::pin(local::estimate(session, context)).await;
             return answered.map(|()| true);
@@ -212,6 +238,28 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    /// Pingora's cache gives the answers that were found; those that were not are none of its business.
+    fn request_cache_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Box<Context>,
+    ) -> Result<()> {
+        if matches!(context.caching, Caching::Hit(_)) {
+            let storage = context.gateway().cache;
+            // Answers to POST have no ranges.
+            session.ignore_downstream_range = true;
+            session.cache.enable(storage, None, None, None, None);
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, _: &Session, context: &mut Box<Context>) -> Result<CacheKey> {
+        match &context.caching {
+            Caching::Hit(entry) => Ok(cache::storage::found(entry)),
+            _ => Error::e_explain(ErrorType::InternalError, "nothing was found"),
+        }
+    }
+
     async fn upstream_peer(
         &self,
         session: &mut Session,
@@ -280,6 +328,13 @@ impl ProxyHttp for Proxy {
         head: &mut ResponseHeader,
         context: &mut Box<Context>,
     ) -> Result<()> {
+        if let Caching::Hit(entry) = &context.caching {
+            *head = replay::head(context, entry);
+            context.first_byte = Some(Instant::now());
+            // All of it is known, and Pingora's last piece may be an empty one.
+            receipt::write(session, context, head.status.as_u16());
+            return Ok(());
+        }
         match context.answer {
             Answer::Undecided => Ok(()),
             // An informational head is not sent on: nothing has been said to the client yet.
@@ -294,6 +349,7 @@ impl ProxyHttp for Proxy {
                 context.first_byte = Some(Instant::now());
                 headers::write_response(head, context);
                 receipt::write_bodyless(session, context, head);
+                recording::begin(context, head);
                 context.beat(head);
                 if session.req_header().version == http::Version::HTTP_10 {
                     // It knows no chunks; the answer ends with the connection.
@@ -312,6 +368,10 @@ impl ProxyHttp for Proxy {
         is_end: bool,
         context: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
+        if matches!(context.caching, Caching::Hit(_)) {
+            context.bytes_out += body.as_ref().map_or(0, Bytes::len);
+            return Ok(None);
+        }
         if let Some(candidate) = context.plan.current() {
             let idle = candidate.provider.timeouts.idle;
             context.answer.note_sent(session.body_bytes_sent());
@@ -329,6 +389,7 @@ impl ProxyHttp for Proxy {
             if !matches!(context.answer, Answer::Raw) {
                 context.wait_until(Instant::now() + idle);
             }
+            recording::pass(context, body, is_end);
         }
         context.bytes_out += body.as_ref().map_or(0, Bytes::len);
         if is_end || context.answer.is_inside_event() {

@@ -52,6 +52,7 @@ fn original(context: &Context) -> Original<'_> {
         body: &context.body,
         request: &context.request,
         unsupported: context.snapshot.config.unsupported_params,
+        asks_usage: context.asks_usage,
         is_relayed: is_relayed(context),
         said: context.resuming.as_ref().and_then(|broken| broken.said()),
     }

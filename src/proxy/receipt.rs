@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::{
     answer::Answer,
+    caching::Caching,
     context::{Context, Role},
     endpoints::Kind,
     local,
@@ -59,13 +60,26 @@ pub(super) fn write_end(session: &Session, context: &mut Context) {
     let status = session.response_written().map(|head| head.status.as_u16());
     let attempt = context.attempt.as_ref();
     let status = status.or(attempt.and_then(|attempt| attempt.status));
-    write(session, context, status.unwrap_or(200));
+    let status = match has_left(context) {
+        true => 499,
+        false => status.unwrap_or(200),
+    };
+    write(session, context, status);
+}
+
+/// Whether the client has left, and the answer is made for others who asked the same.
+fn has_left(context: &Context) -> bool {
+    let watchdog = context.watchdog.as_ref();
+    let relay = context.relay.as_ref();
+    watchdog.is_some_and(|watchdog| watchdog.has_left())
+        || relay.is_some_and(|relay| relay.has_left())
 }
 
 /// The same for a piece of a stream that is not the last and tells the client that it is over: it may not wait
 /// for more.
 pub(super) fn write_closing(session: &Session, context: &mut Context, piece: &[u8]) {
-    let is_stream = matches!(context.answer, Answer::Events(_) | Answer::Streamed(_));
+    let is_stream = matches!(context.answer, Answer::Events(_) | Answer::Streamed(_))
+        || matches!(context.caching, Caching::Coalesced(..));
     if is_stream && !context.is_recorded && is_closing(piece, context.caller.closing_events()) {
         write_end(session, context);
     }
@@ -112,7 +126,20 @@ pub(super) fn record<'a>(
     };
     let since = |at: Instant| at.saturating_duration_since(context.started);
     let latency = context.started.elapsed();
-    let spoken = candidate.and_then(|candidate| {
+    let (found, served) = match (&context.caching, candidate) {
+        (Caching::Hit(entry), _) => {
+            let labels = &entry.labels;
+            (
+                Some(entry.body.len()),
+                Some((&labels.provider, &labels.model)),
+            )
+        }
+        (Caching::Coalesced(provider, model), _) => (None, Some((provider, model))),
+        (_, Some(candidate)) => (None, Some((&candidate.provider.name, &candidate.model))),
+        _ => (None, None),
+    };
+    let asked = candidate.filter(|_| context.attempt.is_some() || !context.attempts.is_empty());
+    let spoken = asked.and_then(|candidate| {
         let attempt = context.attempt.as_ref();
         let current = attempt.map(|attempt| attempt.call.dialect);
         current.or_else(|| candidate.provider.dialect_for(context.caller.name()))
@@ -141,8 +168,9 @@ pub(super) fn record<'a>(
         spoken: spoken.map(|dialect| dialect.name()),
         status,
         model: context.request.model.as_deref(),
-        provider: candidate.map(|candidate| &*candidate.provider.name),
-        served_model: candidate.map(|candidate| &*candidate.model),
+        provider: served.map(|(provider, _)| &**provider),
+        served_model: served.map(|(_, model)| &**model),
+        cache: context.caching.name(),
         stream: context.request.stream,
         attempts: &context.attempts,
         is_trying: context.attempt.is_some(),
@@ -152,7 +180,7 @@ pub(super) fn record<'a>(
         first_byte: context.began.or(context.first_byte).map(since),
         overhead: context.overhead(),
         bytes_in: context.body.len(),
-        bytes_out: context.bytes_out,
+        bytes_out: found.unwrap_or(context.bytes_out),
         usage: context.usage,
         cost: cost(context),
     }

@@ -36,6 +36,10 @@ pub struct Relay {
     has_lost: AtomicBool,
     has_content: AtomicBool,
     row: Mutex<Option<LeftRow>>,
+    /// Whether somebody served who was not asked for in the first place.
+    has_strayed: AtomicBool,
+    /// Whether the client has left, and the answer is made for others.
+    has_left: AtomicBool,
     next: Mutex<Option<Box<Context>>>,
 }
 
@@ -94,6 +98,26 @@ impl Relay {
     /// Whether the other one was faster.
     pub fn has_lost(&self) -> bool {
         self.has_lost.load(Ordering::Relaxed)
+    }
+
+    /// The client has left, and the answer is made for others.
+    pub fn note_left(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has left, and the answer is made for others.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// Learns who serves.
+    pub fn note_server(&self, is_planned: bool) {
+        self.has_strayed.fetch_or(!is_planned, Ordering::Relaxed);
+    }
+
+    /// Whether only those served who were asked for in the first place.
+    pub fn is_planned(&self) -> bool {
+        !self.has_strayed.load(Ordering::Relaxed)
     }
 
     /// Whether the client has to wait with what is there.

@@ -8,7 +8,7 @@ use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
-use super::{attempt, body, context::Context, headers, receipt};
+use super::{attempt, body, context::Context, headers, receipt, recording};
 use crate::{error::GatewayError, upstream::provider::header_value};
 
 /// How long the rest of a refused body is read and thrown away, so that the client gets to see
@@ -63,6 +63,7 @@ pub async fn error(
         _ => {}
     }
     let head = headers::response(error.status(), headers);
+    recording::fail(context, &error);
     context.error = Some(error);
     send(session, context, head, body).await
 }
@@ -78,6 +79,8 @@ pub async fn reply(
     };
     attempt::succeed(context);
     context.first_byte = Some(Instant::now());
+    recording::begin(context, &head);
+    recording::pass(context, &mut Some(body.clone()), true);
     // Where that fails the client has left; the log line will say so.
     if send(session, context, head, body).await.is_err() {
         context.error = Some(GatewayError::ClientGone);
@@ -99,6 +102,7 @@ pub async fn begin_late(session: &mut Session, context: &mut Context) -> bool {
 /// event; anything else must break off visibly, which leaving it unfinished does.
 pub async fn break_off(session: &mut Session, context: &mut Context, error: GatewayError) {
     context.gateway().metrics.broken_answers.inc();
+    recording::fail(context, &error);
     context.stop_beating();
     if let Some(event) = context.answer.last_words(context.caller, &error) {
         context.bytes_out = session.body_bytes_sent() + event.len();

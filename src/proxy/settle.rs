@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, receipt, relay, respond, shadow,
+    next, receipt, relay, replay, respond, shadow,
 };
 use crate::{
     auth,
@@ -21,8 +21,7 @@ use crate::{
 /// Names become labels, header values and parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Finds the candidates for a request whose body has been read, and has it copied where its route wants
-/// that.
+/// Finds the candidates for a request whose body has been read.
 ///
 /// # Errors
 /// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
@@ -51,6 +50,15 @@ pub(super) fn plan(
     context.plan = plan;
     context.plan.project = context.identity.project().map(|project| project.id.clone());
     context.deadline = deadline(head, context.started)?;
+    Ok(())
+}
+
+/// Picks the first candidate of a request whose answer has to be made, and has the request copied where its
+/// route wants that.
+///
+/// # Errors
+/// `Unavailable`, `TooExpensive`.
+pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
     next::start(context)?;
     shadow::copy(context, head);
     Ok(())
@@ -134,6 +142,12 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         return;
     }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
+    let has_left = context
+        .watchdog
+        .as_ref()
+        .is_some_and(|watchdog| watchdog.take_left());
+    let is_orphaned = context.relay.as_ref().is_some_and(|relay| relay.has_left());
+    let is_gone = is_gone || has_left || is_orphaned;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
         Some(status) if !is_gone => status,
@@ -161,9 +175,10 @@ fn observe(context: &Context, status: u16) {
         cost: receipt::cost(context),
         stream: context.request.stream,
     };
-    let series = match context.plan.current() {
-        Some(candidate) => metrics.series(&candidate.provider.name, &candidate.model),
-        None => metrics.series(&"none".into(), "none"),
+    let series = match (replay::served(context), context.plan.current()) {
+        (Some((provider, model)), _) => metrics.series(&provider, &model),
+        (None, Some(candidate)) => metrics.series(&candidate.provider.name, &candidate.model),
+        (None, None) => metrics.series(&"none".into(), "none"),
     };
     metrics.observe(&series, &seen);
 }

@@ -8,13 +8,18 @@
 //! sees by [`Watchdog::take_fired`] that it was the clock and not the client.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::heartbeat::Heartbeat;
+use crate::cache::flights::Flight;
 
 const OFF: u64 = u64::MAX;
 
@@ -27,6 +32,10 @@ pub struct Watchdog {
     moved: Notify,
     /// Signs of life on the same side.
     pub heartbeat: Heartbeat,
+    /// Others who wait for the same answer.
+    patrons: Mutex<Option<Arc<Flight>>>,
+    has_patrons: AtomicBool,
+    has_left: AtomicBool,
 }
 
 impl Watchdog {
@@ -38,7 +47,44 @@ impl Watchdog {
             fired: AtomicBool::new(false),
             moved: Notify::new(),
             heartbeat: Heartbeat::default(),
+            patrons: Mutex::default(),
+            has_patrons: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
         }
+    }
+
+    /// The answer is made for others as well: while there are any, a client that leaves is not noticed.
+    pub fn hold_for(&self, flight: &Arc<Flight>) {
+        *self.patrons.lock() = Some(flight.clone());
+        self.has_patrons.store(true, Ordering::Release);
+    }
+
+    /// It is over: a client that has left may be noticed.
+    pub fn let_go(&self) {
+        if self.has_patrons.swap(false, Ordering::AcqRel) {
+            *self.patrons.lock() = None;
+        }
+    }
+
+    /// The client has left. Gives back those who wait for the same answer, where there are any.
+    pub fn patrons(&self) -> Option<Arc<Flight>> {
+        if !self.has_patrons.load(Ordering::Acquire) {
+            return None;
+        }
+        let flight = self.patrons.lock().clone();
+        let flight = flight.filter(|flight| flight.is_followed());
+        self.has_left.fetch_or(flight.is_some(), Ordering::Relaxed);
+        flight
+    }
+
+    /// Whether the client has left and nobody was told.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// The same, since the last call.
+    pub fn take_left(&self) -> bool {
+        self.has_left.swap(false, Ordering::Relaxed)
     }
 
     /// Sets the deadline.

@@ -32,6 +32,8 @@ pub struct Original<'a> {
     pub request: &'a Inspection,
     /// What happens to what a provider's dialect cannot express.
     pub unsupported: UnsupportedParams,
+    /// Whether a stream is to come with its usage, though the caller did not ask for that.
+    pub asks_usage: bool,
     /// Whether others may have to go on with what a candidate begins: its answer is read then.
     pub is_relayed: bool,
     /// What others have said of the answer already.
@@ -100,6 +102,9 @@ pub fn write(
         let usual = same.unwrap_or_else(|| usual.split('?').next().unwrap_or_default());
         let path = provider.path(dialect.name(), usual, &candidate.model);
         let mut call = as_it_is(original, candidate, dialect, path);
+        if original.asks_usage {
+            call.body = dialect.with_usage(&call.body);
+        }
         let unfit = dialect.unfit(&call.body, &target);
         if !unfit.needs_writing {
             refuse_losses(original, candidate, &unfit.dropped)?;
@@ -153,6 +158,9 @@ fn passed_through(
     }
     let path = provider.path(route, &format!("/{route}"), &candidate.model);
     let mut call = as_it_is(original, candidate, original.caller, path);
+    if original.asks_usage && provider.quirks.stream_options {
+        call.body = original.caller.with_usage(&call.body);
+    }
     if route == "embeddings"
         && !provider.quirks.base64_embeddings
         && let Some(cuts) = embeddings::wants_base64(&call.body)
@@ -210,6 +218,7 @@ pub fn read(original: &Original<'_>) -> Result<Asked, GatewayError> {
         GatewayError::invalid(format!("The request body is not JSON: {error}."), None)
     })?;
     let mut asked = original.caller.read_request(value, &original.route)?;
+    asked.call.include_usage |= original.asks_usage;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     asked.call.stream = asked.request.stream;
     asked.call.created = now.unwrap_or_default().as_secs();

@@ -137,6 +137,7 @@ impl Router {
             variant: arm.and_then(|arm| arm.name.clone()),
         };
         plan.shadow = route.and_then(|route| route.shadow.clone());
+        plan.cache = route.map(|route| route.cache).unwrap_or_default();
         plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
         plan.fallbacks.names = route

@@ -10,7 +10,10 @@ use super::{
     facts::Facts,
     pool::{Pool, Target},
 };
-use crate::{config::FailureClass, health::Target as TargetHealth, upstream::provider::Provider};
+use crate::{
+    config::FailureClass, health::Target as TargetHealth, identity::CacheChoice,
+    upstream::provider::Provider,
+};
 
 /// A provider and the model's name there.
 #[derive(Clone)]
@@ -150,6 +153,10 @@ pub struct Plan {
     pub max_cost: Option<f64>,
     /// The project whose keys and headers providers get, where it has some of its own.
     pub project: Option<Arc<str>>,
+    /// What the route says of caching.
+    pub cache: CacheChoice,
+    /// Whether others than those planned first are asked now.
+    has_been_replaced: bool,
 }
 
 /// A chain of names that lead to more candidates, and how far it has been gone.
@@ -193,6 +200,32 @@ impl Plan {
             Stage::List(list) => list.first().map(|candidate| &candidate.model),
         }
         .filter(|asked| !asked.is_empty())
+    }
+
+    /// Who is asked before any fallback, whoever of them it comes to be: for keys of what they answer.
+    pub fn identify(&self, out: &mut Vec<u8>) {
+        let Some(stage) = self.first() else { return };
+        let mut add = |text: &str| {
+            out.extend_from_slice(text.as_bytes());
+            out.push(0xff);
+        };
+        match stage {
+            Stage::Pool(pool, asked) => {
+                add(asked);
+                out.extend_from_slice(pool.identity());
+            }
+            Stage::List(list) => {
+                for candidate in list {
+                    add(&candidate.provider.name);
+                    add(&candidate.model);
+                }
+            }
+        }
+    }
+
+    /// Whether whoever is being asked is one of those, and no fallback.
+    pub fn is_planned(&self) -> bool {
+        self.at.0 == 0 && !self.has_been_replaced
     }
 
     /// Who is asked before any fallback, as long as nobody has failed.
@@ -265,6 +298,7 @@ impl Plan {
         self.stages.clear();
         self.tried.clear();
         self.stages.push(stage);
+        self.has_been_replaced = true;
     }
 
     /// Another round, for the current candidate alone.

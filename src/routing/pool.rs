@@ -2,9 +2,11 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Instant,
 };
+
+use sha2::{Digest, Sha256};
 
 use super::{Candidate, Label, facts::Facts, strategies::Strategy};
 use crate::{
@@ -74,6 +76,8 @@ pub struct Pool {
     pub strategy: StrategyName,
     /// By priority, the first to be asked first.
     pub tiers: Vec<Tier>,
+    /// See [`Pool::identity`].
+    pub identity: OnceLock<Box<[u8]>>,
 }
 
 /// What a strategy knows when it picks.
@@ -116,6 +120,20 @@ impl Pool {
             before += tier.targets.len();
         }
         None
+    }
+
+    /// Who serves, as bytes that differ where anybody of it does: for keys of what it has answered.
+    pub fn identity(&self) -> &[u8] {
+        self.identity.get_or_init(|| {
+            let mut hasher = Sha256::new();
+            let mut add = |text: &str| hasher.update([text.as_bytes(), &[0xff]].concat());
+            add(&self.name);
+            for target in self.targets() {
+                add(&target.provider.name);
+                add(target.model.as_deref().unwrap_or_default());
+            }
+            hasher.finalize().as_slice().into()
+        })
     }
 
     /// All targets, in the order of their places.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Label, facts::Facts, pool::Pool};
 use crate::{
     config::{FailureClass, When},
+    identity::CacheChoice,
     pattern,
 };
 
@@ -26,6 +27,8 @@ pub struct Route {
     pub shadow: Option<(Arc<str>, u32)>,
     /// Dearer candidates are not asked, in USD.
     pub max_cost: Option<f64>,
+    /// What it has of its own about keeping answers.
+    pub cache: CacheChoice,
 }
 
 /// One arm of an experiment, or the only way.

@@ -115,6 +115,7 @@ fn pool(name: &str, targets: Vec<Target>) -> Arc<Pool> {
             targets,
             strategy,
         }],
+        identity: Default::default(),
     })
 }
 
@@ -132,6 +133,7 @@ fn route(model: &str, pool: &Arc<Pool>) -> Route {
         fallback_on: None,
         shadow: None,
         max_cost: None,
+        cache: Default::default(),
     }
 }
 

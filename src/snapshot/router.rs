@@ -80,6 +80,7 @@ fn build(router: &Router, name: &str, strategy: StrategyName, targets: &[PoolTar
         name: name.into(),
         strategy,
         tiers: tiers.into_iter().map(tier).collect(),
+        identity: Default::default(),
     }
 }
 
@@ -122,6 +123,7 @@ fn route(router: &Router, number: usize, settings: &crate::config::Route) -> Opt
             .as_ref()
             .map(|shadow| (shadow.to.as_str().into(), per_myriad(shadow.percent))),
         max_cost: settings.max_cost_per_request,
+        cache: (&settings.cache).into(),
     })
 }
 

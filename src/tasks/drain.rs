@@ -55,6 +55,7 @@ pub(super) async fn wait(
         tokio::time::sleep(LOOK).await;
     }
     closing.finish().await;
+    gateway.cache.flush().await;
     event("stopped", &[("cut_off", &open().to_string())]);
     at_exit();
     logging::flush();

@@ -1,5 +1,5 @@
 //! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records, rows of
-//! usage, reloads, the end of the process. One background service, one thread.
+//! usage, reloads, the end of the process. One background service, one thread; the cache has another.
 
 mod drain;
 mod health;
@@ -19,7 +19,20 @@ use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 use crate::{gateway::Gateway, providers::demo};
 use reload::Source;
 
-/// All background tasks.
+/// Keeps the cache's connections to Redis. A service and a thread of its own: look-ups wait for it.
+pub struct CacheKeeper(
+    /// Whose cache.
+    pub Arc<Gateway>,
+);
+
+#[async_trait]
+impl BackgroundService for CacheKeeper {
+    async fn start(&self, _: ShutdownWatch) {
+        self.0.cache.run().await;
+    }
+}
+
+/// All other background tasks.
 pub struct Tasks {
     /// The state that they keep up.
     pub gateway: Arc<Gateway>,

@@ -1,6 +1,7 @@
 //! Prometheus metrics, each declared once. Handles for a provider and model are resolved once and
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
+pub mod cache;
 pub mod usage;
 
 use std::{
@@ -16,6 +17,7 @@ use prometheus::{
 };
 
 use crate::{chat::usage::Usage, error::Outcome, price::Usd};
+use cache::CacheMetrics;
 use usage::UsageMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
@@ -79,6 +81,8 @@ pub struct Metrics {
     pub store_up: IntGauge,
     /// Keys of the store, those included that may not be used.
     pub keys: IntGauge,
+    /// How the cache serves.
+    pub cache: CacheMetrics,
 }
 
 type ByModel = HashMap<Box<str>, Arc<Series>>;
@@ -252,6 +256,7 @@ impl Metrics {
                 "gateway_keys",
                 "Keys of the store, those included that may not be used.",
             )?,
+            cache: CacheMetrics::new(&registry)?,
             registry,
         })
     }

@@ -48,7 +48,7 @@ impl Record<'_> {
             tried,
             status: self.status,
             error: self.error,
-            cache: None,
+            cache: self.cache,
             stream: self.stream,
             tokens,
             is_estimated: false,

@@ -78,6 +78,8 @@ pub struct Record<'a> {
     pub provider: Option<&'a str>,
     /// The model's name there.
     pub served_model: Option<&'a str>,
+    /// What the cache did for it; `None` where it has nothing to do with it.
+    pub cache: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// What was tried and is over, in order.
@@ -122,6 +124,7 @@ impl Record<'_> {
             ("provider", self.provider),
             ("served_model", self.served_model),
             ("key", self.key),
+            ("cache", self.cache),
             ("error", self.error),
             ("key_fault", self.key_fault),
         ] {
@@ -176,6 +179,7 @@ impl Record<'_> {
         text(r#","model":"#, self.model);
         text(r#","provider":"#, self.provider);
         text(r#","served_model":"#, self.served_model);
+        text(r#","cache":"#, self.cache);
         text(r#","error":"#, self.error);
         text(r#","key_fault":"#, self.key_fault);
         let _ = write!(
@@ -254,6 +258,7 @@ mod tests {
             model: Some("gpt-4o"),
             provider: Some("openai"),
             served_model: Some("gpt-4o"),
+            cache: Some("miss"),
             stream: true,
             attempts: &attempts,
             is_trying: false,

@@ -101,7 +101,6 @@ impl Loader<'_> {
             team: team.as_ref().map(|team| team.id.clone()),
             user: user.as_ref().map(|user| user.id.clone()),
             models: self.no_models.clone(),
-            master: false,
             profile: Some(Arc::new(Profile {
                 id,
                 terms,
@@ -111,6 +110,7 @@ impl Loader<'_> {
                 budget: self.group(GroupKind::Budget, key.budget_id),
                 organization: key.organization_id.map(Into::into),
             })),
+            ..Identity::default()
         }
     }
 

@@ -4,13 +4,6 @@
 use super::Environment;
 
 const INERT: &[&str] = &[
-    "GATEWAY_REDIS_URL",
-    "REDIS_URL",
-    "GATEWAY_CACHE_ENABLED",
-    "GATEWAY_CACHE_TTL",
-    "CACHE_TTL_SECONDS",
-    "GATEWAY_CACHE_BACKEND",
-    "GATEWAY_CACHE_MAX_SIZE",
     "GATEWAY_RATE_LIMIT_RPM",
     "RATE_LIMIT_RPM",
     "RATE_LIMIT_ENABLED",

@@ -4,7 +4,7 @@ use serde::{Deserialize, de::value::StrDeserializer};
 
 use super::{Applying, kubernetes};
 use crate::{
-    config::{ByteSize, Config, Seconds, StaticKey},
+    config::{ByteSize, CacheOverride, Config, MaxSize, Seconds, StaticKey},
     secret::Secret,
 };
 
@@ -157,6 +157,39 @@ const SETTINGS: &[Setting] = &[
         set: |config, value| put(&mut config.store.projects, switch(value)),
     },
     Setting {
+        names: &["GATEWAY_CACHE_ENABLED"],
+        path: "cache.enabled",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.cache.enabled, switch(value)),
+    },
+    Setting {
+        names: &["GATEWAY_CACHE_BACKEND"],
+        path: "cache.backend",
+        takes: "memory, redis, tiered or disabled",
+        set: |config, value| put(&mut config.cache.backend, choice(value)),
+    },
+    Setting {
+        names: &["GATEWAY_CACHE_TTL", "CACHE_TTL_SECONDS"],
+        path: "cache.ttl_seconds",
+        takes: "a time such as 3600 or 1h",
+        set: |config, value| put(&mut config.cache.ttl_seconds, seconds(value)),
+    },
+    Setting {
+        names: &["GATEWAY_CACHE_MAX_SIZE"],
+        path: "cache.max_size",
+        takes: "a size such as 512MB, or a number of entries",
+        set: |config, value| {
+            config.cache.bound(MaxSize::parse(value).ok()?);
+            Some(())
+        },
+    },
+    Setting {
+        names: &["GATEWAY_REDIS_URL", "REDIS_URL"],
+        path: "cache.redis_url",
+        takes: "a URL such as redis://localhost:6379/0",
+        set: |config, value| put(&mut config.cache.redis_url, Some(Some(Secret::new(value)))),
+    },
+    Setting {
         names: &["GATEWAY_DATA_DIR"],
         path: "data_dir",
         takes: "a directory",
@@ -228,6 +261,7 @@ fn client_key(applying: &mut Applying<'_>) {
             team: None,
             user: None,
             models: Vec::new(),
+            cache: CacheOverride::default(),
         }),
     }
     applying

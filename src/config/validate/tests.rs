@@ -214,3 +214,37 @@ providers:
     assert!(found[1].contains("settings.place"), "{}", found[1]);
     assert!(found[2].contains("settings.other"), "{}", found[2]);
 }
+
+#[test]
+fn a_cache_that_could_keep_nothing() {
+    let yaml = "
+auth: {keys: [{name: a, key: b, cache: {ttl_seconds: 0}}]}
+cache:
+  backend: tiered
+  ttl_seconds: 0
+  max_bytes: 0
+  max_entries: 0
+  max_entry_bytes: 0
+  lookup_timeout_ms: 0
+  redis_prefix: 'a*'
+";
+    let problems = found(yaml).join("\n");
+    for expected in [
+        "auth.keys.0.cache.ttl_seconds: no time at all",
+        "cache.backend: keeps answers in Redis; say where",
+        "cache.ttl_seconds: no time at all",
+        "cache.max_bytes: is no memory at all",
+        "cache.max_entries: is not one answer",
+        "cache.max_entry_bytes: keeps no answer",
+        "cache.lookup_timeout_ms: takes milliseconds",
+        "cache.redis_prefix: takes letters",
+    ] {
+        assert!(problems.contains(expected), "{expected} in\n{problems}");
+    }
+    let wrong = found("cache: {redis_url: 'http://:canary@host'}").join("\n");
+    assert!(
+        wrong.contains("cache.redis_url: has an unknown scheme"),
+        "{wrong}"
+    );
+    assert!(!wrong.contains("canary"));
+}

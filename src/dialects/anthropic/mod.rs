@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, Operation, ProviderMessage, Route, StreamReader,
-    StreamWriter, Written, openai_chat,
+    StreamWriter, Written, ending::Ending, openai_chat,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -24,12 +24,24 @@ use crate::{
 
 const NAME: &str = "anthropic";
 
+/// How its answers say that they are whole.
+static ENDING: Ending = Ending {
+    name: "\"stop_reason\"",
+    good: &["end_turn", "max_tokens", "stop_sequence", "tool_use"],
+    last: Some("\"message_stop\""),
+    is_outermost: false,
+};
+
 /// Anthropic Messages.
 pub struct Anthropic;
 
 impl Dialect for Anthropic {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn ending(&self) -> Option<&'static Ending> {
+        Some(&ENDING)
     }
 
     fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {

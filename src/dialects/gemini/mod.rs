@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written,
+    Written, ending::Ending,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -33,6 +33,14 @@ pub use path::method;
 
 /// Its name.
 const NAME: &str = "gemini";
+
+/// How its answers say that they are whole.
+static ENDING: Ending = Ending {
+    name: "\"finishReason\"",
+    good: &["STOP", "MAX_TOKENS"],
+    last: None,
+    is_outermost: false,
+};
 /// The form of a stream whose caller did not ask for events: one JSON array.
 const ARRAY: &str = "array";
 
@@ -42,6 +50,10 @@ pub struct Gemini;
 impl Dialect for Gemini {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn ending(&self) -> Option<&'static Ending> {
+        Some(&ENDING)
     }
 
     fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {

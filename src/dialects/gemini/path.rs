@@ -9,6 +9,10 @@ use crate::chat::target::{Operation, Target};
 /// model as it stands there, percent-encoded where the client wrote it so. A colon that belongs to a
 /// name (`/v1/models/llama3:8b`) begins no method: those are written `likeThis`.
 pub fn method(path: &str) -> Option<(&str, &str)> {
+    // Most paths are not Google's, and this is asked of each.
+    if !path.bytes().any(|byte| matches!(byte, b':' | b'%')) {
+        return None;
+    }
     // The kind of model stays part of its name, but for the usual one.
     let tail = match path.split_once("/models/") {
         Some((_, tail)) => tail.strip_prefix("models/").unwrap_or(tail),

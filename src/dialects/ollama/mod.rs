@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    openai_chat,
+    ending::Ending, openai_chat,
 };
 use crate::{
     chat::{
@@ -33,6 +33,14 @@ pub use tags::tags;
 
 const NAME: &str = "ollama";
 
+/// How its answers say that they are whole.
+static ENDING: Ending = Ending {
+    name: "\"done_reason\"",
+    good: &["stop", "length"],
+    last: None,
+    is_outermost: false,
+};
+
 /// The form of [`Call`]s that came in by `/api/generate`.
 pub const GENERATE: &str = "generate";
 
@@ -42,6 +50,10 @@ pub struct Ollama;
 impl Dialect for Ollama {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn ending(&self) -> Option<&'static Ending> {
+        Some(&ENDING)
     }
 
     fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {

@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written,
+    Written, ending::Ending,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -38,12 +38,36 @@ pub(super) use request::inspect;
 /// Its name.
 pub(super) const NAME: &str = "openai_chat";
 
+/// How its answers say that they are whole.
+static ENDING: Ending = Ending {
+    name: "\"finish_reason\"",
+    good: &["stop", "length", "tool_calls", "function_call"],
+    last: None,
+    is_outermost: false,
+};
+
 /// OpenAI Chat Completions.
 pub struct OpenAiChat;
 
 impl Dialect for OpenAiChat {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn ending(&self) -> Option<&'static Ending> {
+        Some(&ENDING)
+    }
+
+    fn hides_usage(&self, body: &[u8]) -> bool {
+        usage::is_hidden(body)
+    }
+
+    fn with_usage(&self, body: &Bytes) -> Bytes {
+        usage::asked_for(body)
+    }
+
+    fn without_usage(&self, events: Bytes) -> Bytes {
+        usage::hide(events)
     }
 
     fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {

@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::{Finder, FinderRev};
+use bytes::Bytes;
+use memchr::memmem::{self, Finder, FinderRev};
 use serde_json::{Map, Value};
 
 use super::NAME;
@@ -45,6 +46,68 @@ fn answer(json: &[u8]) -> Option<Usage> {
             .value("usage")?,
     };
     count(&serde_json::from_slice(usage).ok()?).filter(|usage| *usage != Usage::default())
+}
+
+/// See [`super::super::Dialect::hides_usage`].
+pub(super) fn is_hidden(body: &[u8]) -> bool {
+    let Ok(members) = scan(body) else {
+        return false;
+    };
+    let options = members
+        .value("stream_options")
+        .and_then(|options| scan(options).ok());
+    let asked = options.and_then(|options| options.value("include_usage"));
+    members.value("stream") == Some(b"true") && asked != Some(b"true")
+}
+
+/// See [`super::super::Dialect::with_usage`].
+pub(super) fn asked_for(body: &Bytes) -> Bytes {
+    let Ok(members) = scan(body) else {
+        return body.clone();
+    };
+    let Some(member) = members.get("stream_options") else {
+        let (start, rest) = body.split_at(members.inside().min(body.len()));
+        let wish: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
+        return Bytes::from([start, wish, rest].concat());
+    };
+    let value = members.bytes(member);
+    let mut options: Map<String, Value> = value
+        .and_then(|value| serde_json::from_slice(value).ok())
+        .unwrap_or_default();
+    options.insert("include_usage".into(), true.into());
+    let options = Value::Object(options).to_string();
+    let (start, rest) = (
+        body.get(..member.value.start).unwrap_or_default(),
+        body.get(member.value.end..).unwrap_or_default(),
+    );
+    Bytes::from([start, options.as_bytes(), rest].concat())
+}
+
+/// The event with the usage has no choices, as those that only say what a filter thinks of the prompt.
+static NO_CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"choices\":[]"));
+
+/// See [`super::super::Dialect::without_usage`].
+pub(super) fn hide(events: Bytes) -> Bytes {
+    let Some(at) = NO_CHOICES.find(&events) else {
+        return events;
+    };
+    let start = memmem::rfind(events.get(..at).unwrap_or_default(), b"data:").unwrap_or(0);
+    let after = events.get(at..).unwrap_or_default();
+    let ends = [&b"\n\n"[..], b"\r\n\r\n"].map(|blank| {
+        let end = memmem::find(after, blank)?;
+        Some(at + end + blank.len())
+    });
+    let end = ends.into_iter().flatten().min().unwrap_or(events.len());
+    let event = events.get(start..end).unwrap_or_default();
+    let rest = hide(events.slice(end..));
+    if read(event, true).is_none() {
+        return Bytes::from([events.get(..end).unwrap_or_default(), &rest].concat());
+    }
+    match (start, rest.len()) {
+        (0, _) => rest,
+        (_, 0) => events.slice(..start),
+        _ => Bytes::from([events.get(..start).unwrap_or_default(), &rest].concat()),
+    }
 }
 
 /// What a `usage` object says; nothing where it has no count.
@@ -230,5 +293,46 @@ mod tests {
         );
         assert_eq!(written["total_tokens"], 7);
         assert_eq!(written["completion_tokens_details"]["reasoning_tokens"], 0);
+    }
+    #[test]
+    fn a_stream_is_asked_for_its_usage_and_the_caller_is_spared_it() {
+        let asked = |body: &str| {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let is_hidden = is_hidden(&body);
+            (
+                is_hidden,
+                String::from_utf8(asked_for(&body).to_vec()).unwrap(),
+            )
+        };
+        let (is_hidden, body) = asked(r#"{"model":"m","stream":true}"#);
+        assert!(is_hidden);
+        assert_eq!(
+            body,
+            r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#
+        );
+        let (is_hidden, body) =
+            asked(r#"{"stream_options":{"include_usage":false,"x":1},"stream":true}"#);
+        assert!(is_hidden);
+        assert_eq!(
+            body,
+            r#"{"stream_options":{"include_usage":true,"x":1},"stream":true}"#
+        );
+        assert!(!asked(r#"{"stream":true,"stream_options":{"include_usage":true}}"#).0);
+        assert!(!asked(r#"{"stream":false}"#).0);
+
+        let hidden = |events: &str| {
+            String::from_utf8(hide(Bytes::copy_from_slice(events.as_bytes())).to_vec()).unwrap()
+        };
+        let report =
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
+        let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
+        let text = "data: {\"choices\":[{\"index\":0}],\"usage\":null}\n\n";
+        let done = "data: [DONE]\n\n";
+        assert_eq!(
+            hidden(&[filter, text, report, done].concat()),
+            [filter, text, done].concat()
+        );
+        assert_eq!(hidden(report), "");
+        assert_eq!(hidden(&[text, report].concat()), text);
     }
 }

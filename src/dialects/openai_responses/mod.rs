@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    openai_chat,
+    ending::Ending, openai_chat,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -40,12 +40,24 @@ use crate::{
 /// The dialect's name.
 const NAME: &str = "openai_responses";
 
+/// How its answers say that they are whole.
+static ENDING: Ending = Ending {
+    name: "\"status\"",
+    good: &["completed"],
+    last: Some("\"response.completed\""),
+    is_outermost: true,
+};
+
 /// OpenAI Responses.
 pub struct OpenAiResponses;
 
 impl Dialect for OpenAiResponses {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn ending(&self) -> Option<&'static Ending> {
+        Some(&ENDING)
     }
 
     fn inspect(&self, body: &[u8]) -> Result<Inspection, GatewayError> {

@@ -121,6 +121,7 @@ impl Shadow {
             body: &body,
             request: &request,
             unsupported: self.snapshot.config.unsupported_params,
+            asks_usage: false,
             is_relayed: false,
             said: None,
         };

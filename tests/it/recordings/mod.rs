@@ -17,9 +17,9 @@
 
 mod again;
 mod answer;
-mod apis;
+pub mod apis;
 mod carried;
-mod corpus;
+pub mod corpus;
 mod errors;
 mod export;
 mod grammar;
@@ -28,12 +28,12 @@ mod normal;
 mod passed;
 mod quirks;
 mod random;
-mod reference;
+pub mod reference;
 mod render;
 mod replay;
 mod report;
 mod request;
-mod said;
+pub mod said;
 mod selfcheck;
 mod settings;
 mod turns;

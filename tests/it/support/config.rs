@@ -82,6 +82,10 @@ impl Yaml {
                 "routing: {retries: {max: 0}, breaker: {enabled: false}, key_bench_seconds: 0}\n",
             );
         }
+        // Each request is a call, unless a test is about caching.
+        if !self.rest.contains("cache:") {
+            yaml.push_str("cache: {enabled: false}\n");
+        }
         if !self.keys.is_empty() {
             let _ = write!(yaml, "auth:\n  keys:\n{}", self.keys);
         }

@@ -100,11 +100,14 @@ impl TestGateway {
 
     /// GET on the admin port.
     pub async fn admin(&self, target: &str) -> Answer {
-        let answer = Http1::connect(self.admin_address)
-            .await
-            .call(&Request::get(target))
-            .await;
-        answer.unwrap_or_else(|error| panic!("no answer to {target} ({error})"))
+        self.admin_call(Request::get(target)).await
+    }
+
+    /// A request to the admin port.
+    pub async fn admin_call(&self, request: Request) -> Answer {
+        let mut connection = Http1::connect(self.admin_address).await;
+        let answer = connection.call(&request).await;
+        answer.unwrap_or_else(|error| panic!("no answer to {request:?} ({error})"))
     }
 
     /// The metrics as Prometheus reads them.

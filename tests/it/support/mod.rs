@@ -12,6 +12,7 @@ pub mod memory;
 pub mod openai;
 pub mod output;
 pub mod process;
+pub mod redis;
 pub mod relay;
 pub mod sse;
 pub mod start;

@@ -8,6 +8,13 @@
 
 use std::fmt::Write as _;
 
+/// What keeps an answer out of caches.
+pub(crate) const CHANCE: &str = "\"temperature\":0.7";
+/// The same request, as one that chance has no part in.
+pub(crate) const CERTAIN: &str = "\"temperature\":0.0";
+/// Before the ten digits that tell requests apart.
+pub(crate) const SEED: &str = "\"seed\":";
+
 const PROSE: &str = "The gateway reads the body once, finds the model and sends it on.\\n\\nA \
                      \\\"quoted\\\" word, a path C:\\\\temp and a tab\\tstand in it, as in any \
                      pasted log or source file; naïve façades — too. ";
@@ -82,7 +89,7 @@ pub(crate) fn agent(bytes: usize, answer: Answer) -> String {
 /// The fields before the messages. A temperature keeps caches out of the comparison; the metadata
 /// tell the upstream what to do.
 fn opening(answer: Answer) -> String {
-    let mut body = String::from("{\"model\":\"gpt-4o-mini\",\"temperature\":0.7,");
+    let mut body = format!("{{\"model\":\"gpt-4o-mini\",{CHANCE},{SEED}1000000000,");
     if let Answer::Stream { chunks, gap_us } = answer {
         let _ = write!(
             body,

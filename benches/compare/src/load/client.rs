@@ -3,9 +3,12 @@
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
+
+use crate::bodies::SEED;
 
 /// What one answer showed.
 pub(crate) struct Seen {
@@ -32,6 +35,38 @@ pub(crate) fn request(body: &str, key: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// Tells requests apart, so that no cache has their answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    request: Vec<u8>,
+    digits: Option<usize>,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1_000_000_000);
+
+impl Stamp {
+    /// Of requests that are all the same, or of ones that all differ.
+    pub(crate) fn new(request: &[u8], is_unique: bool) -> Stamp {
+        let seed = memmem::find(request, SEED.as_bytes()).filter(|_| is_unique);
+        Stamp {
+            request: request.to_vec(),
+            digits: seed.map(|at| at + SEED.len()),
+        }
+    }
+
+    /// The next request.
+    pub(crate) fn next(&mut self) -> &[u8] {
+        if let Some(at) = self.digits {
+            let mut number = NEXT.fetch_add(1, Ordering::Relaxed);
+            for digit in self.request[at..at + 10].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        &self.request
+    }
 }
 
 impl Client {

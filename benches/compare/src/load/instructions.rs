@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::client::Client;
+use crate::client::{Client, Stamp};
 use crate::targets::{Target, runs};
 
 const WARM_UP: u32 = 50;
@@ -62,12 +62,18 @@ pub(crate) fn per_request(
     counter: Counter,
     target: &Target,
     folder: &Path,
-    request: &[u8],
+    request: &Stamp,
     requests: u32,
 ) -> Result<f64, String> {
     let mut client = Client::connect(target.address).map_err(|error| error.to_string())?;
+    let mut request = request.clone();
     let mut call = |times: u32| {
-        (0..times).try_for_each(|_| client.call(request).map(drop).map_err(|e| e.to_string()))
+        (0..times).try_for_each(|_| {
+            client
+                .call(request.next())
+                .map(drop)
+                .map_err(|e| e.to_string())
+        })
     };
     call(WARM_UP)?;
     let total = match counter {

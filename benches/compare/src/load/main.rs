@@ -208,7 +208,7 @@ fn start_all(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Target>, String> {
     let mut targets = vec![start("bare Pingora", options, launcher)?];
-    for name in ["nginx", "gateway"] {
+    for name in ["nginx", "gateway", targets::MISSES, targets::HITS] {
         let started = start(name, options, launcher).and_then(|target| {
             let body = bodies::prose(1 << 10, Answer::Plain);
             client::Client::connect(target.address)
@@ -230,9 +230,13 @@ fn start(name: &str, options: &Options, launcher: &Launcher) -> Result<Target, S
             let program = options.nginx.clone().or_else(|| targets::find("nginx"));
             launcher.nginx(&program.ok_or("not installed")?)
         }
-        "gateway" => {
+        "gateway" | targets::MISSES | targets::HITS => {
             let program = options.gateway.clone();
-            launcher.gateway(&program.map_or_else(|| beside("gateway"), Ok)?)
+            let name = targets::GATEWAYS.into_iter().find(|known| *known == name);
+            launcher.gateway(
+                name.unwrap_or("gateway"),
+                &program.map_or_else(|| beside("gateway"), Ok)?,
+            )
         }
         _ => launcher.bare(&beside("bare")?),
     }
@@ -258,7 +262,7 @@ fn measure(
         let rate = if case.bytes >= 1 << 20 { 100.0 } else { 500.0 };
         (Answer::Plain, 16, rate)
     };
-    let request = client::request(&make(case.bytes, answer), KEY);
+    let request = stamped(target, make(case.bytes, answer));
     let mut numbers = Numbers::default();
     if loaded {
         let cpu = || target.cpu_seconds();
@@ -286,6 +290,15 @@ fn measure(
     }
     numbers.set_latency(&open);
     numbers
+}
+
+/// What a target is sent: the same to all, but where it is to be the same each time.
+fn stamped(target: &Target, body: String) -> client::Stamp {
+    let body = match target.is_cached() {
+        true => body.replacen(bodies::CHANCE, bodies::CERTAIN, 1),
+        false => body,
+    };
+    client::Stamp::new(&client::request(&body, KEY), target.name != targets::HITS)
 }
 
 /// Memory at rest, and what each open stream adds.
@@ -316,7 +329,7 @@ fn count(
     notes: &mut Vec<String>,
 ) -> report::Instructions {
     let mut one = |bytes: usize, answer: Answer, requests: u32| {
-        let request = client::request(&make(bytes, answer), KEY);
+        let request = stamped(target, make(bytes, answer));
         instructions::per_request(counter, target, &launcher.folder, &request, requests)
             .map_err(|error| notes.push(format!("{}: instructions: {error}.", target.name)))
             .ok()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use crate::client::{Client, Stamp};
 
 /// What a closed loop showed.
 pub(crate) struct Closed {
@@ -31,7 +31,7 @@ pub(crate) struct Open {
 /// calls once before the clock starts, so that connections are not part of what is measured.
 pub(crate) fn closed(
     target: SocketAddr,
-    request: &[u8],
+    request: &Stamp,
     connections: usize,
     duration: Duration,
     cpu_seconds: impl Fn() -> f64,
@@ -43,8 +43,9 @@ pub(crate) fn closed(
     );
     let release = Barrier::new(connections + 1);
     let client = || {
+        let mut request = request.clone();
         let mut client = Client::connect(target).and_then(|mut client| {
-            client.call(request)?;
+            client.call(request.next())?;
             Ok(client)
         });
         ready.wait();
@@ -53,7 +54,7 @@ pub(crate) fn closed(
         let (mut requests, mut error) = (0, None);
         while error.is_none() && Instant::now() < end {
             let called = match &mut client {
-                Ok(client) => client.call(request).map(drop),
+                Ok(client) => client.call(request.next()).map(drop),
                 Err(error) => Err(std::io::Error::other(error.to_string())),
             };
             match called {
@@ -96,7 +97,7 @@ pub(crate) fn closed(
 /// sent, so that the timer's own lateness is not charged to the target.
 pub(crate) fn open(
     target: SocketAddr,
-    request: &[u8],
+    request: &Stamp,
     connections: usize,
     rate: f64,
     duration: Duration,
@@ -109,8 +110,9 @@ pub(crate) fn open(
     let started = AtomicU64::new(0);
     let client = || {
         let mut open = Open::default();
+        let mut request = request.clone();
         let mut client = Client::connect(target).and_then(|mut client| {
-            client.call(request)?;
+            client.call(request.next())?;
             Ok(client)
         });
         if let (Ok(client), true) = (&mut client, events) {
@@ -135,7 +137,7 @@ pub(crate) fn open(
             } else {
                 due
             };
-            match client.as_mut().map(|client| client.call(request)) {
+            match client.as_mut().map(|client| client.call(request.next())) {
                 Ok(Ok(seen)) => {
                     open.whole.push((seen.done - from).as_secs_f64());
                     let first = seen.first_body_byte.saturating_duration_since(from);

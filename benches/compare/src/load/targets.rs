@@ -15,6 +15,13 @@ use nix::unistd::Pid;
 /// The client key that the gateway is configured with.
 pub(crate) const KEY: &str = "gw_bench_0123456789abcdef0123456789abcdef";
 
+/// A gateway whose cache is asked for what it does not have.
+pub(crate) const MISSES: &str = "gateway, cache misses";
+/// A gateway whose cache is asked for what it has.
+pub(crate) const HITS: &str = "gateway, cache hits";
+/// All of them.
+pub(crate) const GATEWAYS: [&str; 3] = ["gateway", MISSES, HITS];
+
 /// A started process.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -124,9 +131,9 @@ impl Launcher {
     }
 
     /// One provider, one static key, metrics and the request log on.
-    pub(crate) fn gateway(&self, program: &Path) -> Result<Target, String> {
+    pub(crate) fn gateway(&self, name: &'static str, program: &Path) -> Result<Target, String> {
         let (address, admin) = (free_address(), free_address());
-        let conf = self.folder.join("gateway.yaml");
+        let conf = self.folder.join(format!("{name}.yaml"));
         let text = format!(
             "listen:\n  address: 127.0.0.1\n  port: {}\n  admin_port: {}\n  threads: {}\n\
              auth:\n  keys:\n    - name: bench\n      key: {KEY}\n\
@@ -138,7 +145,7 @@ impl Launcher {
             admin.port(),
             self.threads,
             self.upstream,
-            self.folder.join("data").display(),
+            self.folder.join(format!("{name} data")).display(),
         );
         fs::write(&conf, text).map_err(|error| error.to_string())?;
         let arguments = [
@@ -146,11 +153,16 @@ impl Launcher {
             "--config".into(),
             conf.display().to_string(),
         ];
-        self.start("gateway", address, program, &arguments)
+        self.start(name, address, program, &arguments)
     }
 }
 
 impl Target {
+    /// Whether its requests are such as a cache answers.
+    pub(crate) fn is_cached(&self) -> bool {
+        [MISSES, HITS].contains(&self.name)
+    }
+
     /// CPU time (user and system) of all its threads, ended ones too, and of its own children.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         self.processes().into_iter().map(cpu_seconds).sum()

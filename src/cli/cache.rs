@@ -1,0 +1,190 @@
+//! `gateway cache`: what the cache of the gateway that runs holds, and how to drop it.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    admin, answer, fail, print_json,
+    process::Target,
+    table::{NOTHING, Table},
+};
+use crate::{
+    admin::cache::Question,
+    cache::{Purged, Stats},
+};
+
+/// The subcommands of `gateway cache`.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Show what the cache of the running gateway holds and what it has saved
+    Stats {
+        #[command(flatten)]
+        target: Target,
+        /// Print all that is known as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drop answers: here, in Redis and in the memory of other replicas
+    Purge {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Print the numbers as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which answers to drop.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Wanted {
+    /// Every answer
+    #[arg(long)]
+    all: bool,
+    /// Those that the gateway key of this name asked for first
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Those that a key of this team asked for first
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
+    /// Those to requests for this model, and those that it gave
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+}
+
+/// Asks and prints. Exits with 0, or with 1 where no gateway runs or Redis could not be asked.
+pub(super) fn run(command: CacheCommand) -> ExitCode {
+    match command {
+        CacheCommand::Stats { target, json } => {
+            match ask::<Stats>(&target, Method::GET, "/admin/cache", None) {
+                Ok((said, _)) if json => print_json(&said),
+                Ok((_, stats)) => answer(Ok(shown(&stats))),
+                Err(problem) => fail([problem]),
+            }
+        }
+        CacheCommand::Purge {
+            target,
+            wanted,
+            json,
+        } => {
+            let question = Question {
+                all: wanted.all,
+                key: wanted.key,
+                team: wanted.team,
+                model: wanted.model,
+            };
+            let path = "/admin/cache/purge";
+            match ask::<Purged>(&target, Method::POST, path, Some(&json!(question))) {
+                Ok((said, purged)) => dropped(&said, &purged, json),
+                Err(problem) => fail([problem]),
+            }
+        }
+    }
+}
+
+fn ask<T: DeserializeOwned>(
+    target: &Target,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(Value, T), String> {
+    let said = admin::ask(target, method, path, body)?;
+    match serde_json::from_value(said.clone()) {
+        Ok(read) => Ok((said, read)),
+        Err(error) => Err(format!(
+            "the gateway that runs is of another version: {error}"
+        )),
+    }
+}
+
+fn dropped(said: &Value, purged: &Purged, json: bool) -> ExitCode {
+    let in_redis = purged
+        .redis
+        .map_or_else(String::new, |count| format!(", {count} in Redis"));
+    let printed = match json {
+        true => print_json(said),
+        false => answer(Ok(format!(
+            "dropped: {} in memory{in_redis}",
+            purged.memory
+        ))),
+    };
+    match &purged.redis_error {
+        None => printed,
+        Some(error) => fail([format!(
+            "{error}; what is there, or in the memory of other replicas, is still given"
+        )]),
+    }
+}
+
+fn shown(stats: &Stats) -> String {
+    let mut table = Table::default();
+    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    let state = match stats.enabled {
+        true => "on",
+        false => "off unless a route or a key says otherwise",
+    };
+    let backend = json!(stats.backend);
+    row(
+        "cache",
+        format!("{state}, {}", backend.as_str().unwrap_or(NOTHING)),
+    );
+    row("kept for", format!("{} s", stats.ttl_seconds));
+    if let Some(memory) = &stats.memory {
+        let of = |most: Option<u64>| most.map_or_else(String::new, |most| format!(" of {most}"));
+        row(
+            "answers in memory",
+            format!("{}{}", memory.entries, of(memory.max_entries)),
+        );
+        let bytes = format!("{} of {}", size(memory.bytes), size(memory.max_bytes));
+        row("memory", bytes);
+        row("dropped for room", memory.evictions.to_string());
+    }
+    if let Some(redis) = &stats.redis {
+        for (address, is_up) in &redis.servers {
+            let state = match is_up {
+                true => "answers",
+                false => "left alone: it does not answer",
+            };
+            row(&format!("redis {address}"), state.to_owned());
+        }
+        let failed = format!("{} errors, {} too late", redis.errors, redis.timeouts);
+        row("calls to redis", failed);
+        row("not written to redis", redis.dropped_writes.to_string());
+    }
+    let hits = stats.hits.iter().filter(|(_, count)| **count > 0);
+    let hits: Vec<_> = hits
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    row(
+        "hits",
+        if hits.is_empty() {
+            "0".to_owned()
+        } else {
+            hits.join(", ")
+        },
+    );
+    row("misses", stats.misses.to_string());
+    if let Some(rate) = stats.hit_rate {
+        row("hit rate", format!("{:.1} %", rate * 100.0));
+    }
+    for (reason, count) in &stats.bypasses {
+        row(&format!("not looked for: {reason}"), count.to_string());
+    }
+    row("tokens saved", stats.saved_tokens.to_string());
+    row("saved", format!("{:.4} USD", stats.saved_usd));
+    table.to_string()
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
