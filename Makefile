@@ -1,7 +1,7 @@
 # What one does here. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk
+.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin
 
 CARGO ?= cargo
 # Seconds for each fuzz target.
@@ -38,6 +38,10 @@ bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --age
 sdk: ## real client SDKs, each against each kind of provider (ARGS="--client openai --backend gemini")
 	$(CARGO) build --locked -p ai-gateway --bin gateway
 	@python3 tests/sdk/run.py $(ARGS)
+
+admin: ## the admin interface by LiteLLM's client, by curl and by schemathesis, on SQLite and a Postgres (ARGS="--check schemathesis")
+	$(CARGO) build --locked -p ai-gateway --bin gateway
+	@bash scripts/test.sh --run python3 tests/admin/run.py $(ARGS)
 
 docker: ## the image
 	docker build -t $(IMAGE) .

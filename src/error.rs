@@ -153,9 +153,19 @@ pub enum GatewayError {
         /// Seconds until the first of them is tried again.
         retry_after: String,
     },
+    /// There is no access token yet for whoever could serve it.
+    #[error(
+        "Nobody can serve `{model}` right now: there is no access token for the provider `{provider}`. The gateway's log says why."
+    )]
+    NoToken {
+        /// The model as the client named it.
+        model: String,
+        /// The provider.
+        provider: Arc<str>,
+    },
     /// Everybody who could serve it would cost more than is allowed.
     #[error(
-        "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise `max_cost_per_request`."
+        "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise the limit (`max_cost_per_request`, `X-Gateway-Max-Cost`)."
     )]
     TooExpensive {
         /// The model as the client named it.
@@ -329,7 +339,9 @@ impl GatewayError {
             NotCached => StatusCode::GATEWAY_TIMEOUT,
             ProviderNotConfigured { .. } | Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Provider(failure) => failure.answer_status(),
-            Draining | Starting | Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Draining | Starting | Unavailable { .. } | NoToken { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         }
     }
@@ -360,7 +372,7 @@ impl GatewayError {
             Provider(failure) => failure.code(),
             Draining => "shutting_down",
             Starting => "starting",
-            Unavailable { .. } => "provider_unavailable",
+            Unavailable { .. } | NoToken { .. } => "provider_unavailable",
             TooExpensive { .. } => "max_cost_exceeded",
             ClientGone => "client_closed_request",
             Internal(_) => "internal_error",
@@ -395,7 +407,9 @@ impl GatewayError {
                 .retry_after
                 .as_deref()
                 .or_else(|| matches!(self.status().as_u16(), 429 | 503).then_some("1")),
-            GatewayError::Draining | GatewayError::Starting => Some("1"),
+            GatewayError::Draining | GatewayError::Starting | GatewayError::NoToken { .. } => {
+                Some("1")
+            }
             GatewayError::Unavailable { retry_after, .. } => Some(retry_after),
             _ => None,
         }

@@ -8,21 +8,25 @@ mod records;
 pub mod shadow;
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use crate::{
-    auth::{KeyRing, table::KeyTable},
+    auth::{self, KeyRing, table::KeyTable},
     cache::{Cache, flights::Flights},
     config::Config,
+    error::GatewayError,
     health::Health,
-    routing::Router,
+    identity::Identity,
+    routing::{Plan, Router, Wishes, facts::Facts},
     store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
@@ -41,6 +45,40 @@ pub struct Snapshot {
     pub keys: KeyRing,
     /// Who serves what.
     pub router: Router,
+}
+
+impl Snapshot {
+    /// The plan for a request of `identity` that names `model` and perhaps a provider. Whatever the client
+    /// names it must be allowed to use; where it names no model, whoever is asked.
+    ///
+    /// # Errors
+    /// `ModelForbidden`, and those of [`Router::plan`], [`Wishes::read`] and [`Router::lead`].
+    pub fn plan(
+        &self,
+        identity: &Identity,
+        model: Option<&str>,
+        provider: Option<&str>,
+        facts: &Facts<'_>,
+    ) -> Result<Plan, GatewayError> {
+        let asked = self.router.asked(model, provider);
+        if let Some(asked) = asked {
+            auth::permit(identity, asked)?;
+        }
+        let mut plan = self.router.plan(model, provider, facts)?;
+        plan.project = identity.project().map(|project| project.id.clone());
+        if asked.is_none() {
+            plan.limits.models = identity.model_lists();
+        }
+        if let Some(headers) = facts.headers {
+            let wishes = Wishes::read(headers)?;
+            for name in wishes.fallbacks.as_deref().unwrap_or_default() {
+                auth::permit(identity, name)?;
+                self.router.lead(name)?;
+            }
+            plan.heed(wishes);
+        }
+        Ok(plan)
+    }
 }
 
 /// The state of the process.
@@ -127,10 +165,21 @@ impl Gateway {
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
         self.cache.apply(&snapshot.config.cache);
+        if !snapshot.config.routing.breaker.enabled {
+            self.health.close_breakers();
+        }
+        let named: HashSet<_> = snapshot.router.named().collect();
+        let before = self.snapshot.load_full();
+        for (provider, model) in before.router.named() {
+            if !named.contains(&(provider, model)) {
+                self.health.provider(provider).forget(model);
+            }
+        }
+        drop(named);
         self.snapshot.store(Arc::new(snapshot));
         self.hosts.forget_unused();
         self.tokens.forget_unused();
-        self.health.forget_unused();
+        self.health.forget_unused(Instant::now());
     }
 
     /// Records requests in `journal` from now on; only the first one counts.

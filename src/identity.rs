@@ -39,6 +39,18 @@ impl Identity {
         }
     }
 
+    /// The lists of models that hold for it, as globs: its own, and those of its project, team, user and
+    /// budget. A model has to be in each; `None` where there is no list.
+    pub fn model_lists(&self) -> Option<Arc<[Vec<String>]>> {
+        let own = (!self.models.is_empty()).then(|| self.models.to_vec());
+        let profile = self.profile.as_ref();
+        let of_key = profile.and_then(|profile| profile.terms.model_list());
+        let groups = profile.into_iter().flat_map(|profile| profile.groups());
+        let of_groups = groups.filter_map(|group| group.now().terms.model_list());
+        let lists: Vec<_> = own.into_iter().chain(of_key).chain(of_groups).collect();
+        (!lists.is_empty()).then(|| lists.into())
+    }
+
     /// The project that the key belongs to.
     pub fn project(&self) -> Option<&Arc<Group>> {
         self.profile.as_ref()?.project.as_ref()

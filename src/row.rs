@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{chat::usage::Usage, price::Usd};
 
+/// As much of the beginning of `text` as fits into so many bytes, in whole characters.
+pub fn beginning(text: &str, max_bytes: usize) -> &str {
+    let end = (0..=max_bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
 /// One finished request. Absent values are unknown, which is not the same as nothing.
 ///
 /// The order of its fields is a format: journals of earlier versions are read by it, and a test holds on

@@ -124,28 +124,12 @@ fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Resu
             .projects
             .insert(project.as_str().into(), Arc::new(own));
     }
-    let listed = |own: &[String], known: Option<&Vec<String>>| match own {
-        [] => known.cloned().unwrap_or_default(),
-        own => own.to_vec(),
-    };
+    let served = settings.served(name);
     Ok(Member {
-        models: match settings.is_deployment {
-            true => Vec::new(),
-            false => listed(&settings.models, entry.map(|entry| &entry.models)),
-        },
-        allowed: listed(
-            &settings.allowed_models,
-            entry.map(|entry| &entry.allowed_models),
-        ),
-        patterns: entry
-            .filter(|_| !settings.is_deployment)
-            .map_or(&[], |entry| entry.patterns.as_slice()),
+        models: served.models.to_vec(),
+        patterns: served.patterns,
         priority: settings.priority,
-        any_model: match entry {
-            _ if settings.is_deployment => false,
-            Some(entry) => entry.any_model && settings.models.is_empty(),
-            None => settings.models.is_empty(),
-        },
+        any_model: served.any_model,
         default_model: settings
             .default_model
             .clone()
@@ -238,6 +222,7 @@ fn provider(
         timeouts: patience(settings, entry),
         local: entry.is_some_and(|entry| entry.local),
         lists_models: entry.is_none_or(|entry| entry.lists_models),
+        allowed_models: settings.served(name).allowed.to_vec(),
         health: lasting.health.provider(name),
     };
     Provider::new(built, lasting.hosts)

@@ -15,16 +15,11 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    auth,
     dialects::{Dialect, openai_chat::OpenAiChat},
     error::GatewayError,
     gateway::Snapshot,
     identity::Identity,
-    routing::{
-        explain::{Decision, Shape},
-        facts::Facts,
-        policy::Asking,
-    },
+    routing::{explain::Decision, facts::Facts, policy::Asking},
 };
 
 const TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
@@ -100,16 +95,8 @@ pub fn decide(snapshot: &Snapshot, question: &Question) -> Result<Decision, Gate
         now: Instant::now(),
         deadline: None,
     };
-    let asked = snapshot.router.asked(model, provider);
-    let mut decision = match asked.map(|asked| auth::permit(&identity, asked)) {
-        Some(Err(error)) => Decision {
-            asked: asked.map(str::to_owned),
-            request: Shape::of(&facts),
-            error: Some((&error).into()),
-            ..Decision::default()
-        },
-        _ => asking.explain(model, provider),
-    };
+    let plan = snapshot.plan(&identity, model, provider, &facts);
+    let mut decision = asking.explain(model, provider, plan);
     decision.notes.extend(note);
     Ok(decision)
 }

@@ -80,6 +80,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::teams::New,
         &litellm::teams::Info,
         &litellm::teams::ListAll,
+        &litellm::team_pages::ListAll,
+        &litellm::team_pages::Available,
         &litellm::teams::Update,
         &litellm::teams::Delete,
         &litellm::teams::AddMember,
@@ -118,6 +120,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::credentials::New,
         &litellm::credentials::ListAll,
         &litellm::credentials::Show,
+        &litellm::credentials::Update,
         &litellm::credentials::Delete,
     ],
     &[
@@ -147,6 +150,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::health::Show,
         &litellm::health::Services,
         &litellm::health::Liveliness,
+        &litellm::health::Liveness,
         &litellm::health::Readiness,
     ],
 ];

@@ -98,14 +98,13 @@ fn router(server: Arc<Server>, is_whole: bool) -> Router {
 }
 
 fn metrics_router(server: &Arc<Server>) -> Router<Arc<Server>> {
-    let metrics = Router::new()
+    Router::new()
         .route("/metrics", get(metrics))
         .route("/admin/metrics", get(metrics))
         .layer(middleware::from_fn_with_state(
             server.clone(),
             access::metrics,
-        ));
-    metrics
+        ))
 }
 
 fn handler(operation: &'static dyn Registered) -> MethodRouter<Arc<Server>> {

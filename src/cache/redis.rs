@@ -114,10 +114,10 @@ impl Redis {
 
     /// Has an answer written soon. Where too many wait already it is dropped.
     pub fn put(&self, key: Key, entry: Arc<Entry>) {
-        let bytes = entry.body.len();
-        if bytes > self.most {
+        if entry.body.len() > self.most {
             return;
         }
+        let bytes = entry.weight();
         let waiting = self.waiting_bytes.fetch_add(bytes, Relaxed);
         let has_room = waiting <= WAITING_BYTES && self.client.is_up();
         if !has_room || self.sender.try_send(Waiting::Answer(key, entry)).is_err() {
@@ -152,7 +152,7 @@ impl Redis {
     }
 
     async fn write_batch(&self, answers: Vec<(Key, Arc<Entry>)>) {
-        let bytes: usize = answers.iter().map(|(_, entry)| entry.body.len()).sum();
+        let bytes: usize = answers.iter().map(|(_, entry)| entry.weight()).sum();
         // Compressing takes a while, and look-ups are waited for by this thread.
         let records = tokio::task::spawn_blocking(move || {
             let encoded = answers.iter().map(|(key, entry)| {

@@ -75,8 +75,6 @@ pub enum Varies {
     Choices,
     /// It refers to what changes elsewhere.
     Stateful,
-    /// Its body is not understood.
-    Unknown,
 }
 
 impl Varies {
@@ -86,22 +84,20 @@ impl Varies {
             Varies::Temperature => "temperature",
             Varies::Choices => "choices",
             Varies::Stateful => "stateful",
-            Varies::Unknown => "unknown",
         }
     }
 }
 
 impl Shape<'_> {
-    /// The key of the answer to `body`. `temperature` is that of the request, wherever its dialect says it.
+    /// The key of the answer to a body of these members. `temperature` is that of the request, wherever its dialect says it.
     ///
     /// # Errors
     /// Where two such requests may be answered differently.
-    pub fn key(&self, body: &[u8], temperature: Option<f64>) -> Result<Key, Varies> {
-        let members = scan(body).map_err(|_| Varies::Unknown)?;
+    pub fn key(&self, members: &Members<'_>, temperature: Option<f64>) -> Result<Key, Varies> {
         if temperature.is_some_and(|temperature| temperature != 0.0) {
             return Err(Varies::Temperature);
         }
-        varies(&members).map_or(Ok(()), Err)?;
+        varies(members).map_or(Ok(()), Err)?;
         let mut hasher = Sha256::new();
         self.partition.hash(&mut hasher);
         for text in [self.dialect, self.route] {
@@ -118,7 +114,7 @@ impl Shape<'_> {
             HashStrategy::FullRequest => shapes(member, value),
             _ => CONTENT.contains(&member.name.as_ref()),
         };
-        hash_members(&mut hasher, &members, is_counted);
+        hash_members(&mut hasher, members, is_counted);
         Ok(Key(hasher.finalize().into()))
     }
 }

@@ -12,8 +12,10 @@ use crate::error::AnswerError;
 
 /// An answer of more text than this is not continued: it would have to be held.
 const MAX_TEXT_BYTES: usize = 4 << 20;
-/// Where a model begins anew instead of going on, so much of it is the same as what was said.
-const LEAST_REPEATED: usize = 16;
+/// Where a model begins anew instead of going on, so much of it is the same as what was said; of a short
+/// text half of it, and at least so much.
+const MOST_REPEATED: usize = 16;
+const LEAST_REPEATED: usize = 4;
 
 /// What of a stream the client has been told.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,8 @@ pub struct Said {
     blocks: u32,
     /// The block that is open, where it is text.
     open: Option<u32>,
+    /// Whether thoughts were shown.
+    has_thought: bool,
     /// Whether something else than one answer's text and thoughts was said.
     is_other: bool,
     /// Whether it was said why the answer ended.
@@ -50,7 +54,7 @@ impl Said {
                         self.open = Some(*block);
                         self.add(&text.text);
                     }
-                    Content::Thinking(_) => {}
+                    Content::Thinking(thinking) => self.has_thought |= !thinking.text.is_empty(),
                     _ => self.is_other = true,
                 }
             }
@@ -59,6 +63,10 @@ impl Said {
                 delta: Delta::Text(text),
                 ..
             } if self.open == Some(*block) => self.add(text),
+            Event::Delta {
+                delta: Delta::Text(thought),
+                ..
+            } => self.has_thought |= !thought.is_empty(),
             Event::Close { .. } => self.open = None,
             Event::Finish { .. } => self.is_finished = true,
             Event::Usage { usage, .. } => self.counted = usage.merged(Some(self.counted)),
@@ -83,7 +91,7 @@ impl Said {
 
     /// Whether the client has been told anything that matters.
     pub fn is_something(&self) -> bool {
-        self.is_other || !self.text.is_empty()
+        self.is_other || self.has_thought || !self.text.is_empty()
     }
 
     /// Adds what was said to `request` as the beginning of the answer. `trims`: whether the provider takes
@@ -113,7 +121,7 @@ impl Said {
             false => None,
         };
         Join {
-            is_checking: self.text.len() >= LEAST_REPEATED,
+            is_checking: !self.text.trim().is_empty(),
             trimmed: trimmed.unwrap_or_default().to_owned(),
             said: self.text.clone(),
             held: String::new(),
@@ -296,12 +304,17 @@ impl Join {
             return Ok(());
         }
         let pairs = held.bytes().zip(self.said.bytes());
-        if pairs.take_while(|(new, old)| new == old).count() >= LEAST_REPEATED {
+        if pairs.take_while(|(new, old)| new == old).count() >= self.telling() {
             let what = "the model began its answer anew instead of going on";
             return Err(AnswerError::garbage(what));
         }
         self.say(choice, &held, out);
         Ok(())
+    }
+
+    /// How many bytes like those at the beginning tell that the model has begun anew.
+    fn telling(&self) -> usize {
+        (self.said.len() / 2).clamp(LEAST_REPEATED, MOST_REPEATED)
     }
 
     fn say(&mut self, choice: u32, text: &str, out: &mut Vec<Event>) {
@@ -330,7 +343,7 @@ impl Join {
     fn end(&mut self, choice: u32, out: &mut Vec<Event>) {
         let held = std::mem::take(&mut self.held);
         self.is_checking = false;
-        if held.len() < LEAST_REPEATED {
+        if held.len() < self.telling() {
             self.say(choice, &held, out);
         }
         if let Some(block) = self.open.take() {
@@ -438,12 +451,48 @@ mod tests {
 
     #[test]
     fn a_model_that_says_it_all_again_is_heard_once() {
-        for cut in 6..=2 + TEXT.split(' ').count() {
+        for cut in 3..=2 + TEXT.split(' ').count() {
             let response = resumed(cut, |_| TEXT.to_owned(), false).unwrap();
             assert_eq!(text(&response), TEXT, "cut at {cut}");
         }
         let other = "The quick brown fox sleeps.";
         assert!(resumed(8, |_| other.to_owned(), false).is_err());
+    }
+
+    /// What the client hears where `said` was said and a model then says `rest`, word by word.
+    fn joined(said: &str, rest: &str) -> Result<String, AnswerError> {
+        let mut told = Said::default();
+        let count = 2 + said.split_inclusive(' ').count();
+        answer(said)
+            .iter()
+            .take(count)
+            .for_each(|event| told.note(event));
+        let (mut join, mut out) = (told.join(false), Vec::new());
+        for event in answer(rest) {
+            join.push(event, &mut out)?;
+        }
+        let said_more = out.iter().filter_map(|event| match event {
+            Event::Delta {
+                delta: Delta::Text(text),
+                ..
+            } => Some(text.as_str()),
+            _ => None,
+        });
+        Ok(said.to_owned() + &said_more.collect::<String>())
+    }
+
+    #[test]
+    fn a_few_words_are_not_said_twice_either() {
+        for said in ["I", "Hello!", "Hello! How"] {
+            let whole = format!("{said} are you today?");
+            assert_eq!(joined(said, &whole).unwrap(), whole, "all of it again");
+            assert_eq!(joined(said, " are you today?").unwrap(), whole);
+        }
+        assert!(joined("Hello! How", "Hello! I am fine.").is_err());
+        assert_eq!(joined("Hello! How", "Hello!").unwrap(), "Hello! How");
+        // What only begins alike by chance goes on.
+        assert_eq!(joined("Well, a", "Wasp").unwrap(), "Well, aWasp");
+        assert_eq!(joined("  ", "  x").unwrap(), "    x");
     }
 
     #[test]
@@ -464,6 +513,24 @@ mod tests {
         let mut said = Said::default();
         answer(TEXT).iter().for_each(|event| said.note(event));
         assert!(said.is_finished() && !said.can_go_on());
+    }
+
+    #[test]
+    fn thoughts_are_something_and_can_be_gone_on_with() {
+        let thinking = Part::new(Content::Thinking(Default::default()));
+        let (mut said, block) = (Said::default(), 0);
+        said.note(&Event::Open {
+            choice: 0,
+            block,
+            part: thinking,
+        });
+        assert!(!said.is_something(), "nothing can be read of it yet");
+        said.note(&Event::Delta {
+            choice: 0,
+            block,
+            delta: Delta::Text("Well, ".to_owned()),
+        });
+        assert!(said.is_something() && said.can_go_on());
     }
 
     #[test]

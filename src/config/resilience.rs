@@ -30,8 +30,10 @@ pub struct Routing {
     /// Asking providers whether they are there.
     pub health_check: HealthCheck,
     /// How long a key is not used that its provider does not know, or whose credit is used up. Where the
-    /// provider says how long, that counts.
+    /// provider says how long, that counts …
     pub key_bench_seconds: Seconds,
+    /// … up to this.
+    pub key_bench_cap_seconds: Seconds,
     /// No candidate is asked whose estimated price is above this, in USD. A request for which none is
     /// left is refused with 400.
     pub max_cost_per_request: Option<f64>,
@@ -65,6 +67,7 @@ impl Default for Routing {
             breaker: Breaker::default(),
             health_check: HealthCheck::default(),
             key_bench_seconds: Seconds(300.0),
+            key_bench_cap_seconds: Seconds(3600.0),
             max_cost_per_request: None,
             hedge: Hedge::default(),
             resume: false,

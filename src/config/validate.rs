@@ -8,6 +8,8 @@ mod providers;
 mod routing;
 mod store;
 
+pub(super) use routing::MAX_WEIGHT;
+
 use super::{Config, Seconds};
 use crate::yaml::{Positions, Problem};
 

@@ -47,6 +47,7 @@ use crate::{
     error::{AnswerError, GatewayError},
 };
 use ending::Ending;
+use scan::Places;
 use splice::Cuts;
 
 /// A way to speak to language models over HTTP.
@@ -367,6 +368,8 @@ pub struct Inspection {
     pub temperature: Option<f64>,
     /// Where it says on whose behalf it is: the values of `user` and `metadata`.
     pub labels: Labels,
+    /// Where the body's members stand.
+    pub places: Places,
 }
 
 /// Where a request says on whose behalf it is.

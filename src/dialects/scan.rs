@@ -80,6 +80,59 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Where the members of an object stand, so that they are found again without another pass.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Places(SmallVec<[Place; 10]>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    /// Of the quote before the name.
+    start: u32,
+    name_bytes: u32,
+    value: Range<u32>,
+}
+
+impl Places {
+    /// The members of `body`, which is that in which they were found; `None` where that needs a pass after
+    /// all: a name has escapes.
+    pub fn members<'a>(&self, body: &'a [u8]) -> Option<Members<'a>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let member = |place: &Place| {
+            let start = place.start as usize;
+            let name = body.get(start + 1..start + 1 + place.name_bytes as usize)?;
+            Some(Member {
+                name: Cow::Borrowed(std::str::from_utf8(name).ok()?),
+                start,
+                value: place.value.start as usize..place.value.end as usize,
+            })
+        };
+        let members: Option<SmallVec<_>> = self.0.iter().map(member).collect();
+        Some(Members {
+            body,
+            inside: 0,
+            members: members?,
+        })
+    }
+}
+
+impl From<&Members<'_>> for Places {
+    fn from(members: &Members<'_>) -> Self {
+        let place = |member: &Member<'_>| match &member.name {
+            Cow::Borrowed(name) => Some(Place {
+                start: u32::try_from(member.start).ok()?,
+                name_bytes: u32::try_from(name.len()).ok()?,
+                value: u32::try_from(member.value.start).ok()?
+                    ..u32::try_from(member.value.end).ok()?,
+            }),
+            Cow::Owned(_) => None,
+        };
+        let places: Option<_> = members.members.iter().map(place).collect();
+        Places(places.unwrap_or_default())
+    }
+}
+
 /// Finds the top-level members of `body`. Checks that it is UTF-8 and one object; that names are
 /// unique; that strings are well formed and brackets match down to [`MAX_DEPTH`]. What stands
 /// between the brackets of nested values is left to the provider, whose business it is.
@@ -437,6 +490,20 @@ mod tests {
         assert_eq!(find(r#"{"x":{"usage":{"n":1}},"y":2}"#), None);
         assert_eq!(find(r#"{"a":"\"usage\":1"}"#), None);
         assert_eq!(find(r#"{"a":["usage"]}"#), None);
+    }
+
+    #[test]
+    fn members_are_found_again_where_they_stand() {
+        let body = br#" {"model" : "m", "messages":[{"a":1}]}"#;
+        let members = scan(body).unwrap();
+        let again = Places::from(&members).members(body).unwrap();
+        assert_eq!(again.all(), members.all());
+        let escaped = br#"{"mod\u0065l":"m"}"#;
+        assert!(
+            Places::from(&scan(escaped).unwrap())
+                .members(escaped)
+                .is_none()
+        );
     }
 
     #[test]

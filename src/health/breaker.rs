@@ -24,7 +24,7 @@ pub struct Limits {
 
 /// Leave to send one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
+pub(super) enum Pass {
     /// As any other.
     Usual,
     /// To find out whether the target is well again: nobody else is sent there meanwhile.
@@ -95,9 +95,12 @@ impl Breaker {
             .is_none_or(|at| at <= now && !inner.is_probing)
     }
 
-    /// Leave to send a request; `None` while there is none. Every leave is followed by
-    /// [`Breaker::report`] or [`Breaker::give_back`].
-    pub fn pass(&self, now: Instant) -> Option<Pass> {
+    /// Leave to send a request; `None` while there is none. [`super::leave::Leave`] holds it, and sees to it
+    /// that [`Breaker::report`] or [`Breaker::give_back`] follows.
+    pub(super) fn pass(&self, now: Instant, limits: &Limits) -> Option<Pass> {
+        if !limits.is_enabled {
+            return Some(Pass::Usual);
+        }
         let mut inner = self.0.lock();
         match inner.retry_at {
             None => Some(Pass::Usual),
@@ -110,14 +113,14 @@ impl Breaker {
     }
 
     /// The request came to nothing that says anything about the target: its client left.
-    pub fn give_back(&self, pass: Pass) {
+    pub(super) fn give_back(&self, pass: Pass) {
         if pass == Pass::Probe {
             self.0.lock().is_probing = false;
         }
     }
 
     /// How the request went.
-    pub fn report(
+    pub(super) fn report(
         &self,
         pass: Pass,
         is_well: bool,
@@ -125,8 +128,11 @@ impl Breaker {
         limits: &Limits,
     ) -> Option<Change> {
         let mut inner = self.0.lock();
-        if pass == Pass::Probe {
+        if pass == Pass::Probe || !limits.is_enabled {
             inner.is_probing = false;
+        }
+        if !limits.is_enabled {
+            inner.retry_at = None;
         }
         if is_well {
             inner.in_a_row = 0;
@@ -154,6 +160,15 @@ impl Breaker {
             }
             None => None,
         }
+    }
+
+    /// Forgets what has failed: breakers are turned off.
+    pub(super) fn close(&self) {
+        let mut inner = self.0.lock();
+        *inner = Inner {
+            has_succeeded: inner.has_succeeded,
+            ..Inner::default()
+        };
     }
 
     /// Whether the last request that is known of went well; `None` where none is known of.
@@ -265,12 +280,12 @@ mod tests {
     };
 
     fn fail(breaker: &Breaker, now: Instant) -> Option<Change> {
-        let pass = breaker.pass(now).unwrap();
+        let pass = breaker.pass(now, &LIMITS).unwrap();
         breaker.report(pass, false, now, &LIMITS)
     }
 
     fn succeed(breaker: &Breaker, now: Instant) -> Option<Change> {
-        let pass = breaker.pass(now).unwrap();
+        let pass = breaker.pass(now, &LIMITS).unwrap();
         breaker.report(pass, true, now, &LIMITS)
     }
 
@@ -280,15 +295,15 @@ mod tests {
         assert_eq!(fail(&breaker, now), None);
         assert_eq!(fail(&breaker, now), None);
         assert_eq!(fail(&breaker, now), Some(Change::Opened));
-        assert_eq!(breaker.pass(now + Duration::from_secs(29)), None);
+        assert_eq!(breaker.pass(now + Duration::from_secs(29), &LIMITS), None);
         let later = now + LIMITS.cooldown;
         assert_eq!(breaker.state(later), State::HalfOpen);
-        assert_eq!(breaker.pass(later), Some(Pass::Probe));
+        assert_eq!(breaker.pass(later, &LIMITS), Some(Pass::Probe));
         assert!(!breaker.is_passable(later), "one probe at a time");
-        assert_eq!(breaker.pass(later), None);
+        assert_eq!(breaker.pass(later, &LIMITS), None);
         let change = breaker.report(Pass::Probe, true, later, &LIMITS);
         assert_eq!(change, Some(Change::Closed));
-        assert_eq!(breaker.pass(later), Some(Pass::Usual));
+        assert_eq!(breaker.pass(later, &LIMITS), Some(Pass::Usual));
     }
 
     #[test]
@@ -297,8 +312,8 @@ mod tests {
         (0..3).for_each(|_| assert_ne!(fail(&breaker, now), Some(Change::Closed)));
         let later = now + LIMITS.cooldown;
         assert_eq!(fail(&breaker, later), None);
-        assert_eq!(breaker.pass(later + Duration::from_secs(29)), None);
-        assert!(breaker.pass(later + LIMITS.cooldown).is_some());
+        assert_eq!(breaker.pass(later + Duration::from_secs(29), &LIMITS), None);
+        assert!(breaker.pass(later + LIMITS.cooldown, &LIMITS).is_some());
     }
 
     #[test]
@@ -306,8 +321,8 @@ mod tests {
         let (breaker, now) = (Breaker::default(), Instant::now());
         (0..3).for_each(|_| assert_ne!(fail(&breaker, now), Some(Change::Closed)));
         let later = now + LIMITS.cooldown;
-        breaker.give_back(breaker.pass(later).unwrap());
-        assert_eq!(breaker.pass(later), Some(Pass::Probe));
+        breaker.give_back(breaker.pass(later, &LIMITS).unwrap());
+        assert_eq!(breaker.pass(later, &LIMITS), Some(Pass::Probe));
     }
 
     #[test]
@@ -331,9 +346,9 @@ mod tests {
     #[test]
     fn an_answer_to_a_request_from_before_does_not_close_it() {
         let (breaker, now) = (Breaker::default(), Instant::now());
-        let old = breaker.pass(now).unwrap();
+        let old = breaker.pass(now, &LIMITS).unwrap();
         (0..3).for_each(|_| assert_ne!(fail(&breaker, now), Some(Change::Closed)));
         assert_eq!(breaker.report(old, true, now, &LIMITS), None);
-        assert_eq!(breaker.pass(now), None);
+        assert_eq!(breaker.pass(now, &LIMITS), None);
     }
 }

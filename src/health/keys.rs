@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// No bench is longer, whatever a provider says.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 /// The bench of one key.
 #[derive(Debug)]
 pub struct KeyHealth {
@@ -24,9 +27,9 @@ impl Default for KeyHealth {
 }
 
 impl KeyHealth {
-    /// It is not used for so long.
+    /// It is not used for so long; for a year at most.
     pub fn bench(&self, time: Duration, now: Instant) {
-        let until = now.saturating_duration_since(self.born) + time;
+        let until = now.saturating_duration_since(self.born) + time.min(LONGEST);
         let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
         self.until.fetch_max(until.max(1), Ordering::Relaxed);
     }
@@ -61,5 +64,13 @@ mod tests {
         assert_eq!(key.benched_until(now + Duration::from_secs(61)), None);
         key.clear();
         assert_eq!(key.benched_until(now), None);
+    }
+
+    #[test]
+    fn a_time_beyond_all_measure_is_no_panic() {
+        let (key, now) = (KeyHealth::default(), Instant::now());
+        key.bench(Duration::MAX, now + Duration::from_secs(1));
+        key.bench(Duration::from_secs(u64::MAX - 2047), now);
+        assert!(key.benched_until(now + LONGEST / 2).is_some());
     }
 }

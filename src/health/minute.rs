@@ -14,6 +14,7 @@ pub struct Minute(Mutex<Slices>);
 #[derive(Debug, Default)]
 struct Slices {
     began: Option<Instant>,
+    last: Option<Instant>,
     now: Counts,
     before: Counts,
 }
@@ -32,6 +33,7 @@ impl Minute {
     pub fn add(&self, requests: f64, tokens: f64, now: Instant) {
         let mut slices = self.0.lock();
         slices.turn(now);
+        slices.last = Some(now);
         slices.now.requests += requests;
         slices.now.tokens += tokens;
     }
@@ -52,9 +54,9 @@ impl Minute {
         }
     }
 
-    /// Whether anything was ever asked or used.
-    pub fn has_begun(&self) -> bool {
-        self.0.lock().began.is_some()
+    /// When anything was asked or used for the last time.
+    pub fn last(&self) -> Option<Instant> {
+        self.0.lock().last
     }
 }
 
@@ -88,8 +90,9 @@ mod tests {
     fn what_was_used_fades_within_two_minutes() {
         let (minute, now) = (Minute::default(), Instant::now());
         assert_eq!(minute.counts(now), Counts::default());
-        assert!(!minute.has_begun());
+        assert_eq!(minute.last(), None);
         minute.add(10.0, 100.0, now);
+        assert_eq!(minute.last(), Some(now));
         assert!((minute.counts(now).requests - 10.0).abs() < 1e-9);
         let counts = minute.counts(now + Duration::from_secs(90));
         assert!((counts.tokens - 50.0).abs() < 1.0, "{counts:?}");

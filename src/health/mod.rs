@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod budget;
 pub mod ewma;
 pub mod keys;
+pub mod leave;
 pub mod minute;
 pub mod recent;
 
@@ -20,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -34,6 +36,8 @@ use recent::Recent;
 
 /// Models of one provider that are told apart; all beyond share one state. Clients choose the names.
 const MAX_MODELS: usize = 4096;
+/// A model that nobody has asked for so long is forgotten, unless the configuration names it.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A model at a provider.
 #[derive(Debug, Default)]
@@ -53,7 +57,7 @@ pub struct Target {
 impl Target {
     /// Whether a request has ever been sent there.
     pub fn was_asked(&self) -> bool {
-        self.minute.has_begun()
+        self.minute.last().is_some()
     }
 }
 
@@ -97,6 +101,37 @@ impl ProviderHealth {
             known
         });
         added
+    }
+
+    /// Forgets a model that the configuration no longer names.
+    pub fn forget(&self, model: &str) {
+        self.targets.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.remove(model);
+            known
+        });
+    }
+
+    /// Forgets the models that no configuration names and nobody has asked for long.
+    fn forget_idle(&self, now: Instant) {
+        let is_idle = |target: &Target| {
+            let last = target.minute.last();
+            last.is_none_or(|at| now.saturating_duration_since(at) > IDLE)
+        };
+        let known = self.targets.load_full();
+        let idle: Vec<_> = known
+            .iter()
+            .filter(|(_, target)| Arc::strong_count(target) == 1 && is_idle(target))
+            .map(|(model, _)| model.clone())
+            .collect();
+        if idle.is_empty() {
+            return;
+        }
+        self.targets.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            idle.iter().for_each(|model| drop(known.remove(model)));
+            known
+        });
     }
 
     /// Its models that somebody has named, with their states, by name.
@@ -145,11 +180,24 @@ impl Health {
         known.or_default().clone()
     }
 
-    /// Forgets whoever no configuration knows any more.
-    pub fn forget_unused(&self) {
-        self.providers
-            .lock()
-            .retain(|_, health| Arc::strong_count(health) > 1);
+    /// Closes all breakers: they are turned off.
+    pub fn close_breakers(&self) {
+        for provider in self.providers.lock().values() {
+            for (_, target) in provider.targets() {
+                target.breaker.close();
+            }
+            provider.others.breaker.close();
+        }
+    }
+
+    /// Forgets whoever no configuration knows any more, and models that nobody asks for any more.
+    pub fn forget_unused(&self, now: Instant) {
+        let mut providers = self.providers.lock();
+        providers.retain(|_, health| Arc::strong_count(health) > 1);
+        providers
+            .values()
+            .for_each(|provider| provider.forget_idle(now));
+        drop(providers);
         self.keys
             .lock()
             .retain(|_, health| Arc::strong_count(health) > 1);
@@ -166,11 +214,36 @@ mod tests {
         let provider = health.provider("a");
         let target = provider.target("m");
         assert!(Arc::ptr_eq(&target, &health.provider("a").target("m")));
-        health.forget_unused();
+        health.forget_unused(Instant::now());
         assert!(Arc::ptr_eq(&provider, &health.provider("a")));
         drop(provider);
-        health.forget_unused();
+        health.forget_unused(Instant::now());
         assert!(!Arc::ptr_eq(&target, &health.provider("a").target("m")));
+    }
+
+    #[test]
+    fn a_model_that_nobody_asks_for_any_more_is_forgotten_unless_the_configuration_names_it() {
+        let (health, now) = (Health::default(), Instant::now());
+        let provider = health.provider("a");
+        let pooled = provider.target("pooled");
+        for model in ["pooled", "asked", "busy"] {
+            provider.target(model).minute.add(1.0, 0.0, now);
+        }
+        let later = now + IDLE + Duration::from_secs(1);
+        provider.target("busy").minute.add(1.0, 0.0, later);
+        let names = || {
+            let targets = provider.targets().into_iter();
+            targets
+                .map(|(model, _)| model.to_string())
+                .collect::<Vec<_>>()
+        };
+        health.forget_unused(now);
+        assert_eq!(names().len(), 3);
+        health.forget_unused(later);
+        assert_eq!(names(), ["busy", "pooled"]);
+        drop(pooled);
+        provider.forget("pooled");
+        assert_eq!(names().len(), 1);
     }
 
     #[test]

@@ -10,32 +10,31 @@ use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::pe
 
 use super::{
     answer::{Answer, Watched},
+    close::{self, Verdict, close},
     context::{Context, OpenAttempt},
     failure::{blank_failure, explain, no_answer, no_way, retry_delay},
-    next::{self, UnderWay, Verdict},
-    prepare, relay,
+    next, prepare, relay,
 };
 use crate::{
     chat::sse::Frames,
     config::FailureClass,
     dialects::ProviderMessage,
     error::{AnswerError, ErrorClass, GatewayError, Outcome, ProviderFailure},
-    health::breaker::Pass,
+    health::leave::Leave,
     providers::errors::classify as class_of,
     routing::{
         Candidate,
         policy::{self, Failure},
     },
     upstream::failure::classify,
-    usage::record::Attempt,
 };
 
-/// A pooled connection may have been closed by the provider just now. So often the same candidate
-/// is asked again before that counts as a failure.
-const MAX_STALE: u8 = 3;
-
-/// Begins an attempt at the current candidate, or at the first behind it that can be asked.
-pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+/// Begins an attempt at the current candidate, or at the first behind it that can be asked. `None` where
+/// somebody is to be asked after a while.
+///
+/// # Errors
+/// Where nobody is left.
+pub fn begin(context: &mut Context) -> pingora::Result<Option<Box<HttpPeer>>> {
     if std::mem::take(&mut context.is_lost) {
         return Err(stop("nobody is left"));
     }
@@ -44,20 +43,12 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             return Err(stop("no candidate"));
         };
         let now = Instant::now();
-        if context.deadline.is_some_and(|deadline| deadline <= now) {
-            let said = explain(
-                context,
-                Outcome::Timeout,
-                &Error::new_up(ErrorType::ReadTimedout),
-            );
-            context.failure = context.failure.take().or(Some(ProviderFailure {
-                message: said.message,
-                ..blank_failure(context, Outcome::Timeout, None)
-            }));
+        if context.is_out_of_time() {
+            give_up(context, now);
             return Err(stop("the client's deadline has passed"));
         }
         if context.attempt.is_none() && !open(context, &candidate, now) {
-            if next::ask(context, |asking, plan| asking.skip(plan)) {
+            if skip(context, now) {
                 continue;
             }
             // Where somebody was asked, that failure says more.
@@ -74,29 +65,64 @@ pub fn begin(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
                 let connect = &mut peer.options.total_connection_timeout;
                 *connect = Some(connect.map_or(rest, |usual| usual.min(rest)));
             }
-            return Ok(peer);
+            return Ok(Some(peer));
         }
         let said = ProviderMessage {
             message: no_way(&candidate.provider),
             ..ProviderMessage::default()
         };
         // What comes next is picked now: there is nobody yet whom Pingora could ask again.
-        if !fail(context, Outcome::Dns, None, said) || context.backoff.is_some() {
-            context.backoff = None;
+        if !fail(context, Outcome::Dns, None, said) {
             return Err(stop("no address"));
+        }
+        if context.backoff.is_some() {
+            return Ok(None);
         }
     }
 }
 
+/// The client's deadline has passed before anybody could be asked, or asked again.
+fn give_up(context: &mut Context, now: Instant) {
+    if context.attempt.is_none() {
+        context.plan.pass_over(now);
+    }
+    if context.failure.is_none() {
+        let error = Error::new_up(ErrorType::ReadTimedout);
+        let said = match context.attempt {
+            Some(_) => explain(context, Outcome::Timeout, &error).message,
+            None => {
+                "The time that `X-Gateway-Timeout` allows was over before a provider was asked."
+                    .to_owned()
+            }
+        };
+        context.failure = Some(ProviderFailure {
+            message: said,
+            ..blank_failure(context, Outcome::Timeout, None)
+        });
+    }
+    // A pooled connection was dead, and there is no time for another.
+    close(context, Outcome::Timeout, None, Verdict::Nothing);
+}
+
+/// Passes over the current candidate, which cannot be asked. `false` where nobody else can be.
+fn skip(context: &mut Context, now: Instant) -> bool {
+    if context.is_second() {
+        context.plan.pass_over(now);
+        return false;
+    }
+    next::ask(context, |asking, plan| asking.skip(plan))
+}
+
 /// Writes the request for `candidate`. `false` where it cannot be asked.
 fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
-    let Some(pass) = candidate.health.breaker.pass(now) else {
+    let rules = &context.snapshot.config.routing;
+    let (limits, breaker) = (policy::budget(&rules.retries), policy::breaker(rules));
+    let Some(leave) = Leave::take(&candidate.health, now, &breaker) else {
         return false;
     };
     let call = match prepare::call(context, candidate) {
         Ok(call) => call,
         Err(error) => {
-            candidate.health.breaker.give_back(pass);
             if context.failure.is_none() {
                 context.error = Some(error);
             }
@@ -105,8 +131,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
     };
     context.error = None;
     let provider = &candidate.provider;
-    if context.attempts.is_empty() {
-        let limits = policy::budget(&context.snapshot.config.routing.retries);
+    if context.attempts.is_empty() && !context.is_second() {
         provider.health.budget.first_call(&limits);
     }
     candidate.health.minute.add(1.0, 0.0, now);
@@ -120,10 +145,9 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         status: None,
         call,
         error_kind: None,
-        stale: 0,
+        was_stale: false,
         key: provider.credential.pick(now),
-        pass: Some(pass),
-        under_way: UnderWay::at(&candidate.health),
+        leave,
     });
     true
 }
@@ -187,9 +211,12 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         .headers
         .get(header::CONTENT_LENGTH)
         .is_some_and(|length| length == "0");
-    // What a server error says changes nothing where somebody else can be asked.
-    let is_lost =
-        head.status.is_server_error() && next::ask(context, |asking, plan| asking.has_next(plan));
+    // What a server error says changes nothing where somebody else is asked at once.
+    let is_lost = head.status.is_server_error()
+        && !context.is_second()
+        && next::ask(context, |asking, plan| {
+            asking.has_next(plan, FailureClass::ServerError)
+        });
     if has_no_body || is_lost {
         return Err(judge_error_body(context, &[]));
     }
@@ -205,9 +232,9 @@ fn is_well(context: &mut Context, now: Instant) {
     let took = now.saturating_duration_since(attempt.started);
     candidate.health.latency.add(took, now);
     candidate.health.recent.add(took);
-    if attempt.pass == Some(Pass::Probe) {
-        attempt.pass = None;
-        next::report(context, candidate, Pass::Probe, Verdict::Well);
+    if attempt.leave.is_probe() {
+        let rules = &context.snapshot.config.routing;
+        close::report(rules, candidate, &mut attempt.leave, true);
     }
 }
 
@@ -297,12 +324,13 @@ pub fn judge_failure(
         return error;
     };
     if !is_late && *error.esource() == ErrorSource::Downstream {
-        close(
-            context,
-            Outcome::ClientGone,
-            Some(error.to_string()),
-            Verdict::Nothing,
-        );
+        // It left in the middle of a good answer, or before there was any.
+        let said = match attempt.status {
+            Some(..400) => Verdict::Well,
+            _ => Verdict::Nothing,
+        };
+        let detail = Some(error.to_string());
+        close(context, Outcome::ClientGone, detail, said);
         context.error = Some(GatewayError::ClientGone);
         return verdict(error, false);
     }
@@ -316,8 +344,9 @@ pub fn judge_failure(
     } else {
         classify(&error, has_head)
     };
-    if is_reused && !has_head && outcome == Outcome::Reset && attempt.stale < MAX_STALE {
-        attempt.stale += 1;
+    if is_reused && !has_head && outcome == Outcome::Reset && !attempt.was_stale {
+        // The provider may have closed it just now.
+        attempt.was_stale = true;
         context.gateway().metrics.retries.inc();
         return verdict(error, true);
     }
@@ -413,8 +442,10 @@ fn fail_unless(
                 | FailureClass::Timeout
         )
     );
-    // A provider that answers is well, whatever it says of the request.
+    // A provider that answers is well, whatever it says of the request; one that its client did not wait for
+    // may be.
     let verdict = match (is_ill, status) {
+        _ if outcome == Outcome::Timeout && context.is_out_of_time() => Verdict::Nothing,
         (true, _) if class != ErrorClass::Quota => Verdict::Ill,
         (false, Some(_)) if kind.is_none() => Verdict::Well,
         _ => Verdict::Nothing,
@@ -424,7 +455,10 @@ fn fail_unless(
         relay::break_up(context, failure);
         return false;
     }
-    let is_key_at_fault = matches!(class, ErrorClass::Auth | ErrorClass::Quota);
+    let is_key_at_fault = matches!(
+        class,
+        ErrorClass::Auth | ErrorClass::Permission | ErrorClass::Quota
+    );
     let has_other_key = is_key_at_fault
         && key.is_some_and(|key| next::change_key(context, key, failure.retry_after));
     let another = has_other_key || next::follow(context, failure);
@@ -441,65 +475,6 @@ fn fail_unless(
     context.first_byte = None;
     context.stop_beating();
     another
-}
-
-/// Moves the attempt under way to those that are over.
-fn close(context: &mut Context, outcome: Outcome, detail: Option<String>, verdict: Verdict) {
-    context.stop_waiting();
-    let (Some(attempt), Some(candidate)) = (context.attempt.take(), context.plan.current()) else {
-        return;
-    };
-    tell(context, &attempt, candidate, verdict);
-    let gateway = context.gateway();
-    let metrics = &gateway.metrics;
-    let series = metrics.series(&candidate.provider.name, &candidate.model);
-    metrics.attempt(&series, outcome);
-    let ms = attempt.started.elapsed().as_millis();
-    let record = Attempt {
-        provider: candidate.provider.name.clone(),
-        model: candidate.model.clone(),
-        outcome,
-        status: attempt.status,
-        ms: u64::try_from(ms).unwrap_or(u64::MAX),
-        detail,
-    };
-    context.attempts.push(record);
-}
-
-/// Tells the target, its provider and its key how the attempt went.
-fn tell(context: &Context, attempt: &OpenAttempt, candidate: &Candidate, verdict: Verdict) {
-    let is_answered = attempt.status.is_some_and(|status| status < 400);
-    let verdict = match verdict {
-        // The client left in the middle of a good answer.
-        Verdict::Nothing if is_answered => Verdict::Well,
-        verdict => verdict,
-    };
-    let now = Instant::now();
-    match (attempt.pass, verdict) {
-        (Some(pass), verdict) => next::report(context, candidate, pass, verdict),
-        // The probe was told at the head; that it broke off later counts as well.
-        (None, Verdict::Ill) => next::report(context, candidate, Pass::Usual, verdict),
-        (None, _) => {}
-    }
-    match verdict {
-        Verdict::Ill if attempt.head.is_none() => {
-            candidate.health.latency.add(now - attempt.started, now);
-        }
-        Verdict::Well => {
-            let limits = policy::budget(&context.snapshot.config.routing.retries);
-            candidate.provider.health.budget.success(&limits);
-            if let Some(key) = candidate.provider.credential.key_health(attempt.key) {
-                key.clear();
-            }
-            if let Some(usage) = &context.usage {
-                // Exact up to 2^52, far beyond any answer.
-                #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
-                let tokens = usage.total() as f64;
-                candidate.health.minute.add(0.0, tokens, now);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// How an answer below 400 is passed on.
@@ -529,3 +504,6 @@ fn verdict(mut error: Box<Error>, another: bool) -> Box<Error> {
     error.set_retry(another);
     error
 }
+
+#[cfg(test)]
+mod tests;

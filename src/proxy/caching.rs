@@ -21,6 +21,7 @@ use crate::{
         shape::{self, Partition, Shape},
     },
     config::CacheScope,
+    dialects::scan::scan,
     error::GatewayError,
     telemetry::metrics::cache::HitKind,
 };
@@ -302,7 +303,15 @@ fn wish(
         targets: &targets,
         strategy: settings.hash_strategy,
     };
-    let key = match shape.key(&context.body, context.request.temperature) {
+    let places = &context.request.places;
+    let members = match places.members(&context.body) {
+        Some(members) => Ok(members),
+        None => scan(&context.body),
+    };
+    let Ok(members) = members else {
+        return Ok(Err("unknown"));
+    };
+    let key = match shape.key(&members, context.request.temperature) {
         Ok(key) => key,
         Err(varies) => return Ok(Err(varies.name())),
     };

@@ -14,7 +14,6 @@ use super::{
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
-    next::UnderWay,
     recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
@@ -26,7 +25,7 @@ use crate::{
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
-    health::breaker::Pass,
+    health::leave::Leave,
     identity::Identity,
     routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
@@ -139,14 +138,12 @@ pub struct OpenAttempt {
     pub call: UpstreamCall,
     /// What the provider calls its error in a header (AWS).
     pub error_kind: Option<String>,
-    /// How often a pooled connection turned out to be dead.
-    pub stale: u8,
+    /// Whether a pooled connection turned out to be dead: that is no failure, once.
+    pub was_stale: bool,
     /// Which of the provider's keys is used.
     pub key: usize,
-    /// The leave to ask, until the target has been told how it went.
-    pub pass: Option<Pass>,
-    /// Counts it at the target.
-    pub under_way: UnderWay,
+    /// The leave to ask.
+    pub leave: Leave,
 }
 
 /// Counts a request as open for as long as it lives.
@@ -213,9 +210,10 @@ impl Context {
         }
     }
 
-    /// The same request again, of which nothing has been done.
-    pub fn twin(&self) -> Self {
+    /// The same request again, of which nothing has been done. Each knows whom the other asks.
+    pub fn twin(&mut self) -> Self {
         Context {
+            plan: self.plan.twin(),
             id: self.id,
             snapshot: self.snapshot.clone(),
             open: self.open.clone(),
@@ -229,11 +227,23 @@ impl Context {
             prompt: self.prompt.clone(),
             deadline: self.deadline,
             uri: self.uri.clone(),
-            plan: self.plan.clone(),
             caching: self.caching.clone(),
             asks_usage: self.asks_usage,
             ..Context::new(self.gateway())
         }
+    }
+
+    /// Everything, for somebody else to go on with; nothing is left to be told of it here.
+    pub fn hand_over(&mut self) -> Self {
+        let mut empty = Context::new(self.gateway());
+        empty.role = Role::Parent;
+        empty.open = self.open.clone();
+        std::mem::replace(self, empty)
+    }
+
+    /// Whether another one is asked the same, and has the right to go on where both fail.
+    pub fn is_second(&self) -> bool {
+        self.relay.as_ref().is_some_and(|relay| relay.is_second())
     }
 
     /// The state of the process.
@@ -258,6 +268,12 @@ impl Context {
     pub fn is_websocket(&self) -> bool {
         let kind = self.endpoint.map(|endpoint| endpoint.kind);
         matches!(kind, Some(Kind::WebSocket(_)))
+    }
+
+    /// Whether the time is over that the client itself allows.
+    pub fn is_out_of_time(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Sets the clock on the provider, never past the attempt's own deadline.

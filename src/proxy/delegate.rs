@@ -26,6 +26,7 @@ use super::{
     context::{Context, Role},
     hedge, recording,
     relay::Relay,
+    settle,
     watchdog::Watchdog,
 };
 use crate::{cache::flights::Flight, error::GatewayError};
@@ -69,12 +70,14 @@ pub async fn run(
         spawner,
     };
     as_http1(session.req_header_mut());
-    let twin = relay.hedge_after.map(|_| (next.twin(), relay.twin()));
+    let rival = relay
+        .hedge_after
+        .map(|after| hedge::Rival::of(&mut next, &relay, after));
     next.relay = Some(Arc::new(relay));
     let mut child = nursery.child(session, next);
     let mut begun = Vec::new();
-    if let Some(twin) = twin {
-        (child, begun) = hedge::race(session, &nursery, child, twin).await?;
+    if let Some(rival) = rival {
+        (child, begun) = hedge::race(session, &nursery, child, rival).await?;
     }
     loop {
         let Child {
@@ -91,10 +94,15 @@ pub async fn run(
         .await;
         // The handle is gone: a child that still runs sees its client leave, and settles.
         let _ = task.await;
-        let is_done = carried?;
-        match relay.take() {
-            Some(left) => child = nursery.child(session, *left),
-            None => return end(session, context, &relay, held, is_done).await,
+        match (carried, relay.take()) {
+            (Ok(_), Some(left)) => child = nursery.child(session, *left),
+            (Ok(is_done), None) => return end(session, context, &relay, held, is_done).await,
+            (Err(error), left) => {
+                if let Some(left) = left {
+                    settle::abandon(session, *left);
+                }
+                return Err(error);
+            }
         }
     }
 }
@@ -147,6 +155,19 @@ impl Nursery {
 }
 
 impl Child {
+    /// Lets it go, for its client has left; what becomes of the request is told.
+    pub(super) async fn abandon(self, session: &Session) {
+        let over = self.relay.win();
+        // It sees its client leave, and settles.
+        drop(self.handle);
+        let _ = self.task.await;
+        let left = self.relay.take().map(|left| *left);
+        let untold = over.map(|over| over.context).or(left);
+        if let Some(context) = untold {
+            settle::abandon(session, context);
+        }
+    }
+
     /// Wakes it: its deadline has passed. A body where none is expected fails its wait for its client.
     pub(super) fn poke(&self) {
         let _ = self
@@ -264,6 +285,10 @@ async fn carry(
                 held.append(&mut tasks);
                 let may_wait = held.len() < MAX_HELD && !held.iter().any(is_last);
                 if held.is_empty() || (relay.is_holding() && may_wait) {
+                    continue;
+                }
+                if !relay.show() {
+                    held.clear();
                     continue;
                 }
                 let mut tasks = std::mem::take(held);

@@ -92,6 +92,9 @@ pub(super) fn explain(context: &Context, outcome: Outcome, error: &Error) -> Pro
     let (name, host) = (&candidate.provider.name, candidate.provider.host_name());
     let message = match outcome {
         Outcome::Refused => format!("The provider `{name}` cannot be reached at {host}."),
+        Outcome::Timeout if context.is_out_of_time() => format!(
+            "The provider `{name}` did not answer within the time that `X-Gateway-Timeout` allows."
+        ),
         Outcome::Timeout => format!("The provider `{name}` did not answer in time."),
         Outcome::Tls => format!(
             "The provider `{name}` has no certificate for {host} that the gateway trusts. Check `tls.ca_file`."

@@ -1,7 +1,10 @@
 //! A second candidate is asked where the first takes unusually long (`routing.hedge`). Whichever answers
 //! first serves the request; the other one's client, as far as it can tell, has left.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pingora::protocols::http::HttpTask;
 use pingora_proxy::Session;
@@ -11,11 +14,32 @@ use super::{
     delegate::{Child, Nursery, is_informational},
     next,
     relay::Relay,
+    settle,
 };
-use crate::error::GatewayError;
+use crate::{error::GatewayError, routing::Contest};
 
-/// Waits for the first good answer of `first` or, once that has taken too long, of the twin. Gives back
-/// who it was, and what it has said.
+/// The second of two, before it is asked.
+pub(super) struct Rival {
+    twin: Option<(Context, Relay)>,
+    /// When it is.
+    at: Instant,
+    contest: Contest,
+}
+
+impl Rival {
+    /// One that is asked the same as `first` after so long.
+    pub(super) fn of(first: &mut Context, relay: &Relay, after: Duration) -> Self {
+        Rival {
+            twin: Some((first.twin(), relay.twin())),
+            at: Instant::now() + after,
+            contest: first.plan.contest(),
+        }
+    }
+}
+
+/// Waits for the first good answer of `first` or, once that has taken too long, of its rival. Gives back
+/// who it was, and what it has said. Until that is known the rival asks nobody but the one that it was sent
+/// to, neither tells what became of it, and none of them asks whom the other has asked.
 ///
 /// # Errors
 /// `ClientGone`.
@@ -23,14 +47,11 @@ pub(super) async fn race(
     session: &mut Session,
     nursery: &Nursery,
     first: Child,
-    twin: (Context, Relay),
+    mut rival: Rival,
 ) -> Result<(Child, Vec<HttpTask>), GatewayError> {
-    let after = first.relay.hedge_after.unwrap_or_default();
-    let at = Instant::now() + after;
-    let mut twin = Some(twin);
     let mut runners = vec![Runner::new(first)];
-    loop {
-        let is_waiting = twin.is_some();
+    let place = loop {
+        let is_waiting = rival.twin.is_some();
         let mut runner_iter = runners.iter_mut();
         let (one, other) = (runner_iter.next(), runner_iter.next());
         tokio::select! {
@@ -38,13 +59,11 @@ pub(super) async fn race(
             () = hear(other) => {}
             left = session.downstream_session.read_body_or_idle(true) => {
                 if left.is_err() {
-                    // The first one's line is the request's.
-                    runners.iter().skip(1).for_each(|twin| twin.child.relay.lose());
-                    return Err(GatewayError::ClientGone);
+                    break None;
                 }
             }
-            () = tokio::time::sleep_until(at.into()), if is_waiting => {
-                if let Some((mut context, relay)) = twin.take()
+            () = tokio::time::sleep_until(rival.at.into()), if is_waiting => {
+                if let Some((mut context, relay)) = rival.twin.take()
                     && next::ask(&mut context, |asking, plan| asking.hedge(plan))
                 {
                     context.gateway().metrics.hedges.inc();
@@ -53,12 +72,22 @@ pub(super) async fn race(
                 }
             }
         }
-        if let Some(at) = winner(&runners) {
-            let won = runners.swap_remove(at);
-            runners.iter().for_each(|lost| lost.child.relay.lose());
-            return Ok((won.child, won.said));
+        if let Some(place) = winner(&runners) {
+            break Some(place);
         }
+    };
+    // Where the client has left, the first one's line is the request's.
+    let won = runners.swap_remove(place.unwrap_or_default());
+    runners.iter().for_each(|lost| lost.child.relay.lose());
+    rival.contest.decide();
+    if place.is_none() {
+        won.child.abandon(session).await;
+        return Err(GatewayError::ClientGone);
     }
+    if let Some(mut over) = won.child.relay.win() {
+        settle::tell(session, &mut over.context, over.status, over.is_gone);
+    }
+    Ok((won.child, won.said))
 }
 
 struct Runner {

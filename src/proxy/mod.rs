@@ -23,6 +23,7 @@ mod answer;
 mod attempt;
 mod body;
 mod caching;
+mod close;
 pub mod connection;
 mod context;
 mod delegate;
@@ -265,10 +266,14 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         context: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
-        if context.backoff.is_some() {
-            Box::pin(next::wait(session, context)).await?;
+        loop {
+            if context.backoff.is_some() {
+                Box::pin(next::wait(session, context)).await?;
+            }
+            if let Some(peer) = attempt::begin(context)? {
+                return Ok(peer);
+            }
         }
-        attempt::begin(context)
     }
 
     async fn connected_to_upstream(

@@ -1,5 +1,5 @@
-//! After a failed attempt: how the target's health is told of it, and who is asked next. The policy
-//! itself is `routing::policy`; what it decides is carried out here.
+//! After a failed attempt: who is asked next. The policy itself is `routing::policy`; what it decides is
+//! carried out here.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,27 +11,12 @@ use super::{context::Context, delegate::dropped};
 use crate::{
     config::FailureClass,
     error::{ErrorClass, GatewayError, Outcome},
-    health::{
-        Target,
-        breaker::{Change, Pass},
-    },
     routing::{
         Candidate,
         facts::Facts,
-        policy::{self, Asking, Failure, Next},
+        policy::{Asking, Failure, Next},
     },
 };
-
-/// What an attempt says about its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is well.
-    Well,
-    /// It is not.
-    Ill,
-    /// Nothing: the request was at fault, or the client left.
-    Nothing,
-}
 
 /// The request as routing sees it, after its head is gone: routes have been chosen by then.
 pub fn facts(context: &Context) -> Facts<'_> {
@@ -89,6 +74,11 @@ pub fn nobody(context: &mut Context) -> GatewayError {
 pub fn follow(context: &mut Context, failure: Failure) -> bool {
     let failed = context.plan.current().cloned();
     context.keys_refused = 0;
+    if context.is_second() {
+        // The first of the two goes on.
+        ask(context, |asking, plan| asking.note(plan, failure));
+        return false;
+    }
     match ask(context, |asking, plan| asking.next(plan, failure)) {
         Next::Now => {
             context.gateway().metrics.fallbacks.inc();
@@ -96,7 +86,6 @@ pub fn follow(context: &mut Context, failure: Failure) -> bool {
             true
         }
         Next::After(wait) => {
-            context.gateway().metrics.retries.inc();
             context.backoff = Some(Instant::now() + wait);
             true
         }
@@ -111,8 +100,11 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
         return false;
     };
     let now = Instant::now();
-    let usual = context.snapshot.config.routing.key_bench_seconds;
-    let bench = retry_after.unwrap_or_else(|| usual.duration());
+    let rules = &context.snapshot.config.routing;
+    let bench = match retry_after {
+        Some(asked) => asked.min(rules.key_bench_cap_seconds.duration()),
+        None => rules.key_bench_seconds.duration(),
+    };
     let credential = &candidate.provider.credential;
     if let Some(health) = credential.key_health(key) {
         health.bench(bench, now);
@@ -126,6 +118,8 @@ pub fn change_key(context: &mut Context, key: usize, retry_after: Option<Duratio
     context.keys_refused += 1;
     let is_changed = context.keys_refused < credential.key_count()
         && credential.has_other(key, now)
+        && !context.is_out_of_time()
+        && !context.is_second()
         && ask(context, |asking, plan| asking.again(plan));
     if is_changed {
         context.gateway().metrics.retries.inc();
@@ -154,33 +148,15 @@ pub async fn wait(session: &mut Session, context: &mut Context) -> pingora::Resu
         return Err(dropped());
     }
     match ask(context, |asking, plan| asking.start(plan)) {
-        true => Ok(()),
+        true => {
+            context.gateway().metrics.retries.inc();
+            Ok(())
+        }
         // The failure before says more than that nobody is left.
         false => Err(Error::explain(
             pingora::ErrorType::InternalError,
             "nobody is left to be asked",
         )),
-    }
-}
-
-/// Tells the target how an attempt went.
-pub fn report(context: &Context, candidate: &Candidate, pass: Pass, verdict: Verdict) {
-    let limits = policy::breaker(&context.snapshot.config.routing);
-    let breaker = &candidate.health.breaker;
-    let is_well = match verdict {
-        Verdict::Nothing => return breaker.give_back(pass),
-        Verdict::Well => true,
-        Verdict::Ill => false,
-    };
-    let change = breaker.report(pass, is_well, Instant::now(), &limits);
-    let (name, model) = (&candidate.provider.name, &candidate.model);
-    match change {
-        Some(Change::Opened) => log::warn!(
-            "provider={name} model={model} status=unhealthy retry_in={}s",
-            limits.cooldown.as_secs_f64()
-        ),
-        Some(Change::Closed) => log::info!("provider={name} model={model} status=recovered"),
-        None => {}
     }
 }
 
@@ -251,27 +227,6 @@ pub fn parse_retry_after(value: &str) -> Option<Duration> {
     }
     let at = httpdate::parse_http_date(value).ok()?;
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// A request that is under way at a target, for as long as it lives.
-pub struct UnderWay(std::sync::Arc<Target>);
-
-impl UnderWay {
-    /// Counts it.
-    pub fn at(target: &std::sync::Arc<Target>) -> Self {
-        target
-            .in_flight
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        UnderWay(target.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0
-            .in_flight
-            .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -135,8 +135,13 @@ pub(super) fn record<'a>(
             )
         }
         (Caching::Coalesced(provider, model), _) => (None, Some((provider, model))),
-        (_, Some(candidate)) => (None, Some((&candidate.provider.name, &candidate.model))),
-        _ => (None, None),
+        (_, Some(candidate)) if context.attempt.is_some() => {
+            (None, Some((&candidate.provider.name, &candidate.model)))
+        }
+        _ => {
+            let last = context.attempts.last();
+            (None, last.map(|last| (&last.provider, &last.model)))
+        }
     };
     let asked = candidate.filter(|_| context.attempt.is_some() || !context.attempts.is_empty());
     let spoken = asked.and_then(|candidate| {

@@ -26,7 +26,7 @@ use crate::{
 const MAX_HELD_BYTES: usize = 64 << 20;
 
 /// Headers of an answer that are worth repeating.
-const REPEATED: [HeaderName; 4] = [
+static REPEATED: [HeaderName; 4] = [
     header::CONTENT_TYPE,
     HeaderName::from_static("x-provider"),
     HeaderName::from_static("x-model"),
@@ -162,13 +162,14 @@ impl Recording {
             let value = head.headers.get(name)?;
             Some((name.clone(), value.clone()))
         };
-        let text = |name: &str| {
+        let text = |name: &HeaderName| {
             let value = head.headers.get(name).map(HeaderValue::to_str);
             value.and_then(Result::ok).unwrap_or_default()
         };
-        self.labels.provider = text("x-provider").into();
-        self.labels.model = text("x-model").into();
-        let kind = text("content-type");
+        let [kind, provider, model, _] = REPEATED.each_ref();
+        self.labels.provider = text(provider).into();
+        self.labels.model = text(model).into();
+        let kind = text(kind);
         let head = Head {
             is_stream: ["text/event-stream", "application/x-ndjson"]
                 .iter()

@@ -16,11 +16,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora_proxy::Session;
 
-use super::{
-    answer::Answer,
-    context::{Context, Role},
-    headers, next, receipt, respond,
-};
+use super::{answer::Answer, context::Context, headers, next, receipt, respond};
 use crate::{error::GatewayError, routing::policy::Failure, row::Row, usage::journal::Journal};
 
 /// What a parent and its children share.
@@ -32,15 +28,53 @@ pub struct Relay {
     pub holds: bool,
     /// When a second candidate is asked the same.
     pub hedge_after: Option<Duration>,
-    /// Whether the other of two was faster: then this one never was.
-    has_lost: AtomicBool,
-    has_content: AtomicBool,
+    /// Whether it belongs to the second of two.
+    is_second: bool,
+    fate: Mutex<Fate>,
+    held: Mutex<Held>,
     row: Mutex<Option<LeftRow>>,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
     /// Whether the client has left, and the answer is made for others.
     has_left: AtomicBool,
+    /// What a child left behind. It has no relay of its own meanwhile: they would hold each other for ever.
     next: Mutex<Option<Box<Context>>>,
+}
+
+/// What becomes of one of two that are asked the same: the request's one line is that of the winner.
+#[derive(Default)]
+enum Fate {
+    /// There is no other, or it was slower.
+    #[default]
+    Winner,
+    /// Nobody knows yet.
+    Racing,
+    /// Nobody knows yet, and it is over.
+    Over(Box<Over>),
+    /// The other was faster: this one never was.
+    Loser,
+}
+
+/// A child that was over before anybody knew whether it was the request's.
+pub struct Over {
+    /// All that is known of it.
+    pub context: Context,
+    /// What the client got, if it got it.
+    pub status: u16,
+    /// Whether the client had left.
+    pub is_gone: bool,
+}
+
+/// What becomes of an answer that is held back; decided once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    /// Nobody knows yet.
+    #[default]
+    Back,
+    /// The client sees it.
+    Shown,
+    /// The client never sees it: another one takes its place.
+    Dropped,
 }
 
 /// The row of a child's answer, ready to be written.
@@ -49,7 +83,7 @@ struct LeftRow(Arc<Journal>, Vec<u8>);
 /// A child that is still to end when its parent has gone leaves its row to nobody.
 impl Drop for Relay {
     fn drop(&mut self) {
-        if !self.has_lost() {
+        if !matches!(self.fate.get_mut(), Fate::Loser) {
             self.write_row();
         }
     }
@@ -75,10 +109,16 @@ impl Relay {
             return None;
         }
         let is_stream = context.request.stream && !context.is_http10;
+        let hedge_after = hedge_after(context);
+        let fate = match hedge_after {
+            Some(_) => Fate::Racing,
+            None => Fate::Winner,
+        };
         let mut relay = Relay::default();
         relay.resumes = is_stream && rules.resume;
         relay.holds = is_stream && rules.hold_until_first_event;
-        relay.hedge_after = hedge_after(context);
+        relay.hedge_after = hedge_after;
+        relay.fate = Mutex::new(fate);
         let is_wanted = relay.resumes || relay.holds || relay.hedge_after.is_some();
         is_wanted.then_some(relay)
     }
@@ -87,17 +127,47 @@ impl Relay {
     pub fn twin(&self) -> Relay {
         let mut twin = Relay::default();
         (twin.resumes, twin.holds) = (self.resumes, self.holds);
+        twin.is_second = true;
+        twin.fate = Mutex::new(Fate::Racing);
         twin
+    }
+
+    /// Whether it belongs to the second of two that race.
+    pub fn is_second(&self) -> bool {
+        self.is_second && matches!(*self.fate.lock(), Fate::Racing | Fate::Over(_))
     }
 
     /// The other one was faster.
     pub fn lose(&self) {
-        self.has_lost.store(true, Ordering::Relaxed);
+        *self.fate.lock() = Fate::Loser;
     }
 
-    /// Whether the other one was faster.
-    pub fn has_lost(&self) -> bool {
-        self.has_lost.load(Ordering::Relaxed)
+    /// The other one was slower, or there is none. Gives back what is to be told where this one is over.
+    pub fn win(&self) -> Option<Over> {
+        match std::mem::take(&mut *self.fate.lock()) {
+            Fate::Over(over) => Some(*over),
+            _ => None,
+        }
+    }
+
+    /// A child is over. Whether that is to be told now; where nobody knows yet, it is kept.
+    pub fn conclude(&self, context: &mut Context, status: u16, is_gone: bool) -> bool {
+        let mut fate = self.fate.lock();
+        match *fate {
+            Fate::Winner => true,
+            Fate::Loser | Fate::Over(_) => false,
+            Fate::Racing => {
+                let mut context = context.hand_over();
+                // They would hold each other for ever.
+                context.relay = None;
+                *fate = Fate::Over(Box::new(Over {
+                    context,
+                    status,
+                    is_gone,
+                }));
+                false
+            }
+        }
     }
 
     /// The client has left, and the answer is made for others.
@@ -122,7 +192,7 @@ impl Relay {
 
     /// Whether the client has to wait with what is there.
     pub fn is_holding(&self) -> bool {
-        self.holds && !self.has_content.load(Ordering::Relaxed)
+        self.holds && *self.held.lock() == Held::Back
     }
 
     /// Leaves the row of an answer that ends with what comes next.
@@ -140,9 +210,37 @@ impl Relay {
         }
     }
 
-    /// The context that the last child left.
-    pub fn take(&self) -> Option<Box<Context>> {
-        self.next.lock().take()
+    /// From now on the client sees the answer. `false` where it has been given up: nobody sees it.
+    pub fn show(&self) -> bool {
+        if !self.holds {
+            return true;
+        }
+        let mut held = self.held.lock();
+        if *held == Held::Back {
+            *held = Held::Shown;
+        }
+        *held == Held::Shown
+    }
+
+    /// Gives an answer up of which the client sees nothing. `false` where it does.
+    pub fn give_up(&self) -> bool {
+        let mut held = self.held.lock();
+        let is_unseen = self.holds && *held == Held::Back;
+        if is_unseen {
+            *held = Held::Dropped;
+        }
+        is_unseen
+    }
+
+    /// The context that the last child left, for another one to go on with.
+    pub fn take(self: &Arc<Self>) -> Option<Box<Context>> {
+        let mut left = self.next.lock().take()?;
+        left.relay = Some(self.clone());
+        let mut held = self.held.lock();
+        if *held == Held::Dropped {
+            *held = Held::Back;
+        }
+        Some(left)
     }
 }
 
@@ -160,7 +258,7 @@ pub fn note_content(context: &Context) {
         && relay.is_holding()
         && streamed.has_content()
     {
-        relay.has_content.store(true, Ordering::Relaxed);
+        relay.show();
     }
 }
 
@@ -169,11 +267,12 @@ pub fn break_up(context: &mut Context, failure: Failure) {
     let Some(relay) = context.relay.clone() else {
         return;
     };
-    if relay.is_holding() {
+    if relay.give_up() {
         // Where nobody is left, the next child says so: the client has not seen a head yet.
         context.is_lost = !next::follow(context, failure);
         context.answer = Answer::Undecided;
         context.usage = None;
+        context.is_recorded = false;
         context.leaving = Leaving::Context;
         return;
     }
@@ -203,12 +302,9 @@ pub async fn leave(session: &mut Session, context: &mut Context) -> bool {
     match std::mem::take(&mut context.leaving) {
         Leaving::Nothing => false,
         Leaving::Context => {
-            let mut empty = Context::new(context.gateway());
-            empty.role = Role::Parent;
-            empty.open = context.open.clone();
-            let mut next = std::mem::replace(context, empty);
+            let mut next = context.hand_over();
             next.began = next.began.or(next.first_byte.take());
-            if let Some(relay) = next.relay.clone() {
+            if let Some(relay) = next.relay.take() {
                 *relay.next.lock() = Some(Box::new(next));
             }
             true
@@ -238,5 +334,26 @@ pub async fn end(session: &mut Session, context: &mut Context, error: GatewayErr
     {
         context.answer = Answer::Streamed(streamed);
         respond::break_off(session, context, error).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding() -> Relay {
+        let mut relay = Relay::default();
+        relay.holds = true;
+        relay
+    }
+
+    #[test]
+    fn an_answer_that_is_held_is_shown_or_given_up_and_never_both() {
+        let relay = holding();
+        assert!(relay.is_holding() && relay.show());
+        assert!(!relay.is_holding() && !relay.give_up(), "the client has it");
+        let relay = holding();
+        assert!(relay.give_up() && !relay.show(), "another one comes");
+        assert!(Relay::default().show() && !Relay::default().give_up());
     }
 }

@@ -1,6 +1,9 @@
 //! The two ends of a request: who may serve it, and what is said and counted when it is over.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pingora::{Error, http::RequestHeader};
 use pingora_proxy::Session;
@@ -11,7 +14,6 @@ use super::{
     next, receipt, relay, replay, respond, shadow,
 };
 use crate::{
-    auth,
     config::RequestLog,
     error::GatewayError,
     routing::facts::Facts,
@@ -20,11 +22,13 @@ use crate::{
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
+/// The status in the log where the client had left.
+const GONE: u16 = 499;
 
 /// Finds the candidates for a request whose body has been read.
 ///
 /// # Errors
-/// Those of [`crate::routing::Router::plan`], and `ModelForbidden`.
+/// Those of [`crate::gateway::Snapshot::plan`].
 pub(super) fn plan(
     head: &RequestHeader,
     context: &mut Context,
@@ -39,16 +43,13 @@ pub(super) fn plan(
             return Err(GatewayError::invalid(message, Some(field)));
         }
     }
-    if let Some(asked) = context.snapshot.router.asked(model, provider) {
-        auth::permit(&context.identity, asked)?;
-    }
     let facts = Facts {
         headers: Some(&head.headers),
         ..next::facts(context)
     };
-    let plan = context.snapshot.router.plan(model, provider, &facts)?;
-    context.plan = plan;
-    context.plan.project = context.identity.project().map(|project| project.id.clone());
+    context.plan = context
+        .snapshot
+        .plan(&context.identity, model, provider, &facts)?;
     context.deadline = deadline(head, context.started)?;
     Ok(())
 }
@@ -137,29 +138,48 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
         }
         _ => {}
     }
-    // Of two that were asked the other was faster: its line is the request's.
-    if context.relay.as_ref().is_some_and(|relay| relay.has_lost()) {
-        return;
-    }
     let is_gone = matches!(context.error, Some(GatewayError::ClientGone));
     let has_left = context
         .watchdog
         .as_ref()
         .is_some_and(|watchdog| watchdog.take_left());
-    let is_orphaned = context.relay.as_ref().is_some_and(|relay| relay.has_left());
+    let relay = context.relay.clone();
+    let is_orphaned = relay.as_ref().is_some_and(|relay| relay.has_left());
     let is_gone = is_gone || has_left || is_orphaned;
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = match written {
         Some(status) if !is_gone => status,
-        _ => 499,
+        _ => GONE,
     };
+    if relay.is_none_or(|relay| relay.conclude(context, status, is_gone)) {
+        tell(session, context, status, is_gone);
+    }
+    arm_for_next_head(session, context);
+}
+
+/// Counts and logs a request whose client left before somebody else could go on with it.
+pub(super) fn abandon(session: &Session, mut context: Context) {
+    context.error = Some(GatewayError::ClientGone);
+    tell(session, &mut context, GONE, true);
+}
+
+/// Counts and logs a request that is over.
+pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gone: bool) {
     if is_gone {
         context.gateway().metrics.client_disconnects.inc();
     }
     receipt::write(session, context, status);
     observe(context, status);
     log_line(session, context, status);
-    arm_for_next_head(session, context);
+}
+
+/// Who was asked last, or whose answer is given again; nobody where it never came to that.
+fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
+    let last = || {
+        let attempt = context.attempts.last()?;
+        Some((attempt.provider.clone(), attempt.model.clone()))
+    };
+    replay::served(context).or_else(last)
 }
 
 fn observe(context: &Context, status: u16) {
@@ -167,20 +187,22 @@ fn observe(context: &Context, status: u16) {
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
-        first_byte: context
-            .began
-            .or(context.first_byte)
-            .map(|at| (at - context.started).as_secs_f64()),
+        first_byte: first_byte(context).map(|took| took.as_secs_f64()),
         usage: context.usage,
         cost: receipt::cost(context),
         stream: context.request.stream,
     };
-    let series = match (replay::served(context), context.plan.current()) {
-        (Some((provider, model)), _) => metrics.series(&provider, &model),
-        (None, Some(candidate)) => metrics.series(&candidate.provider.name, &candidate.model),
-        (None, None) => metrics.series(&"none".into(), "none"),
+    let series = match served(context) {
+        Some((provider, model)) => metrics.series(&provider, &model),
+        None => metrics.series(&"none".into(), "none"),
     };
     metrics.observe(&series, &seen);
+}
+
+/// How long the client waited for the first byte, whoever else went on with the answer.
+fn first_byte(context: &Context) -> Option<Duration> {
+    let at = context.began.or(context.first_byte)?;
+    Some(at.saturating_duration_since(context.started))
 }
 
 fn log_line(session: &Session, context: &Context, status: u16) {

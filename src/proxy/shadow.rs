@@ -27,7 +27,7 @@ use crate::{
     gateway::{Gateway, RequestId, Snapshot},
     health::{Target as TargetHealth, breaker::State},
     identity::Identity,
-    routing::{Candidate, ModelSource, Plan, chance, facts::Facts},
+    routing::{Candidate, chance, facts::Facts},
     upstream::provider::Provider,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn copy(context: &Context, head: &RequestHeader) {
         return;
     };
     let is_copied = matches!(endpoint.kind, Kind::Generate | Kind::Provider(_))
-        && chance::below(10_000) < u64::from(*share);
+        && chance::below(1_000_000) < u64::from(*share);
     let (true, Some(primary)) = (is_copied, context.plan.current()) else {
         return;
     };
@@ -110,15 +110,15 @@ impl Shadow {
             prompt: &prompt,
         };
         let now = Instant::now();
-        let is_well = |provider: &Provider, _: &str, health: &TargetHealth| {
+        let is_well = |provider: &Provider, model: &str, health: &TargetHealth| {
             health.breaker.state(now) == State::Closed
                 && provider.health.is_up()
                 && provider.credential.has_token()
                 && provider.credential.has_free_key(now)
+                && provider.allows(model)
         };
-        let mut plan = Plan::new(stage, ModelSource::Custom);
-        plan.project = self.identity.project().map(|project| project.id.clone());
-        plan.advance(&facts, now, &is_well);
-        plan.current().cloned()
+        let project = self.identity.project();
+        let (_, candidate) = stage.pick(&facts, now, false, &is_well)?;
+        Some(candidate.of_project(project.map(|project| &*project.id)))
     }
 }

@@ -7,20 +7,26 @@
 //! ```text
 //! route    model and conditions → a pool, or one arm of an experiment
 //! pool     tiers of priority; in each a strategy picks among those that may be asked
-//! plan     who is being asked, who has been, the fallbacks behind them
+//! plan     who is being asked, and the fallbacks behind them
+//! round    who has been asked, and who of them may be again
 //! policy   after a failure: the next one, the same again after a while, or nobody
+//! obstacle what keeps somebody from being asked
 //! ```
 
 pub mod chance;
 pub mod explain;
 pub mod facts;
 mod label;
+mod obstacle;
 mod plan;
 pub mod policy;
 pub mod pool;
 pub mod prompt;
+mod round;
 pub mod route;
+mod stage;
 pub mod strategies;
+mod wishes;
 
 use std::{collections::HashMap, iter, sync::Arc};
 
@@ -36,9 +42,12 @@ use crate::{
 
 use facts::Facts;
 pub use label::Label;
-pub use plan::{Candidate, Candidates, IsUsable, ModelSource, Plan, Reason, Stage};
+pub use plan::{Limits, ModelSource, Plan, Reason};
 use pool::Pool;
+pub use round::Contest;
 use route::Route;
+pub use stage::{Candidate, Candidates, IsUsable, Stage};
+pub use wishes::Wishes;
 
 /// A provider as the router sees it.
 pub struct Member {
@@ -46,8 +55,6 @@ pub struct Member {
     pub provider: Arc<Provider>,
     /// Names and globs of the models that it serves.
     pub models: Vec<String>,
-    /// The only models that it may be asked for; empty means all.
-    pub allowed: Vec<String>,
     /// Globs of the names that are its own by custom: `gpt-*` is OpenAI's.
     pub patterns: &'static [String],
     /// Smaller is asked first.
@@ -103,7 +110,7 @@ impl Router {
     ) -> Result<Plan, GatewayError> {
         if let Some(provider) = provider {
             let mut plan = self.at_provider(provider, model)?;
-            plan.max_cost = self.max_cost;
+            plan.limits.max_cost = self.max_cost;
             return Ok(plan);
         }
         let source = match model {
@@ -113,7 +120,7 @@ impl Router {
         let asked = self.asked(model, None);
         if let (None, Some(shared)) = (asked, &self.shared_default) {
             let mut plan = Plan::new(Stage::Pool(shared.clone(), "".into()), source);
-            plan.max_cost = self.max_cost;
+            plan.limits.max_cost = self.max_cost;
             plan.fallbacks.names.clone_from(&self.default_fallbacks);
             return Ok(plan);
         }
@@ -138,7 +145,7 @@ impl Router {
         };
         plan.shadow = route.and_then(|route| route.shadow.clone());
         plan.cache = route.map(|route| route.cache).unwrap_or_default();
-        plan.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
+        plan.limits.max_cost = route.and_then(|route| route.max_cost).or(self.max_cost);
         plan.fallback_on = route.and_then(|route| route.fallback_on.clone());
         plan.fallbacks.names = route
             .and_then(|route| route.fallbacks.clone())
@@ -181,6 +188,20 @@ impl Router {
         (!stage.is_empty()).then_some(stage)
     }
 
+    /// Whether a name leads to somebody.
+    ///
+    /// # Errors
+    /// `UnknownModel`, `ModelNotAllowed`, `ProviderNotConfigured`.
+    pub fn lead(&self, name: &str) -> Result<(), GatewayError> {
+        match self.stage(self.alias(name))?.is_empty() {
+            false => Ok(()),
+            true => Err(GatewayError::UnknownModel {
+                model: name.to_owned(),
+                nearest: self.nearest(name),
+            }),
+        }
+    }
+
     /// The name that a request goes by: its own, or the default of the provider that it names, or
     /// the gateway's.
     pub fn asked<'a>(&'a self, model: Option<&'a str>, provider: Option<&str>) -> Option<&'a str> {
@@ -217,10 +238,12 @@ impl Router {
         Ok(Stage::List(self.listed(name)))
     }
 
-    /// Whether that provider lists the model or owns it by name.
+    /// Whether that provider lists the model or owns it by name, and may be asked for it.
     fn serves(&self, provider: &str, model: &str) -> bool {
         let member = self.members.get(provider);
-        member.is_some_and(|member| member.owns(model) || member.lists(model))
+        member.is_some_and(|member| {
+            (member.owns(model) || member.lists(model)) && member.allows(model)
+        })
     }
 
     /// `local:NAME` goes to the provider named `local`, else to one that runs beside the gateway.
@@ -246,11 +269,7 @@ impl Router {
                 model.into(),
             )]));
         }
-        Err(GatewayError::ModelNotAllowed {
-            model: model.to_owned(),
-            provider: member.provider.name.clone(),
-            nearest: nearest(model, member.allowed.iter().map(String::as_str)),
-        })
+        Err(not_allowed(&member.provider, model))
     }
 
     fn at_provider(&self, name: &str, model: Option<&str>) -> Result<Plan, GatewayError> {
@@ -318,7 +337,8 @@ impl Router {
             names.insert(alias.to_string(), gateway.clone());
         }
         for member in self.members.values() {
-            for name in member.models.iter().chain(&member.allowed).filter(is_name) {
+            let allowed = &member.provider.allowed_models;
+            for name in member.models.iter().chain(allowed).filter(is_name) {
                 names
                     .entry(name.clone())
                     .or_insert_with(|| member.provider.name.clone());
@@ -326,6 +346,17 @@ impl Router {
         }
         names.sort_unstable_keys();
         names.into_iter().collect()
+    }
+
+    /// The targets that pools name: provider and model.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shared = self.shared.iter().chain(&self.shared_default);
+        let targets = self
+            .pools
+            .values()
+            .chain(shared)
+            .flat_map(|pool| pool.targets());
+        targets.filter_map(|target| Some((&*target.provider.name, target.model.as_deref()?)))
     }
 
     fn nearest(&self, name: &str) -> Vec<String> {
@@ -347,11 +378,7 @@ impl Member {
     }
 
     fn allows(&self, model: &str) -> bool {
-        self.allowed.is_empty()
-            || self
-                .allowed
-                .iter()
-                .any(|glob| pattern::matches(glob, model))
+        self.provider.allows(model)
     }
 }
 
@@ -363,7 +390,8 @@ fn lookup<T: Clone>(map: &HashMap<Box<str>, T>, asked: &str, name: &str) -> Opti
 pub fn estimate(price: &Price, facts: &Facts<'_>) -> Usd {
     let prompt = facts.prompt();
     let most = prompt.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS);
-    price.estimate(prompt.tokens, most)
+    let answers = prompt.answers.unwrap_or(1).max(1);
+    price.estimate(prompt.tokens, most.saturating_mul(answers))
 }
 
 /// How long an answer is, about, where the request does not bound it. Few come near a model's own bound.
@@ -378,6 +406,15 @@ fn digest(names: &[&str]) -> u64 {
         }
     }
     hash ^ (hash >> 29)
+}
+
+fn not_allowed(provider: &Provider, model: &str) -> GatewayError {
+    let allowed = provider.allowed_models.iter().map(String::as_str);
+    GatewayError::ModelNotAllowed {
+        model: model.to_owned(),
+        provider: provider.name.clone(),
+        nearest: nearest(model, allowed),
+    }
 }
 
 fn not_configured(provider: &str, variable: &str) -> GatewayError {

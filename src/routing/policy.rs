@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Plan, Router, chance, estimate, facts::Facts};
+use super::{Candidate, Limits, Plan, Router, chance, facts::Facts, plan::Wanted};
 use crate::{
     config::{FailureClass, Retries, Routing},
-    error::GatewayError,
     health::{Target as TargetHealth, breaker, budget::BudgetLimits},
     providers::pricing,
     upstream::provider::Provider,
@@ -19,6 +18,13 @@ use crate::{
 
 /// So many requests may be under way at a target of which nobody knows how it is.
 const MAX_UNKNOWN: usize = 100;
+/// A wait that a provider asked for becomes longer by at most so much.
+const MOST_JITTER: Duration = Duration::from_secs(1);
+
+/// What else is asked of a candidate.
+type Also<'a> = dyn Fn(&Provider, &str) -> bool + 'a;
+/// Whether a call may be made.
+type MayCall<'a> = dyn Fn(&Provider, &TargetHealth) -> bool + 'a;
 
 /// What is decided by.
 #[derive(Clone, Copy)]
@@ -57,26 +63,6 @@ pub enum Next {
     Stop,
 }
 
-/// What keeps a candidate from being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// There is no token for it yet.
-    NoToken,
-    /// It has failed too often.
-    Breaker,
-    /// It costs too much.
-    Price,
-}
-
-/// What makes that a provider is asked only where nobody else can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// The active check does not reach it.
-    Down,
-    /// None of its keys worked of late.
-    KeysBenched,
-}
-
 /// Whom to choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Among {
@@ -89,75 +75,86 @@ enum Among {
 impl Asking<'_> {
     /// Decides what follows a failure of the plan's current candidate.
     pub fn next(&self, plan: &mut Plan, failure: Failure) -> Next {
+        self.note(plan, failure);
         let Some(class) = failure.class else {
             return Next::Stop;
         };
-        if class == FailureClass::ContextWindow && self.take_larger(plan) {
-            return Next::Now;
-        }
-        let fallback_on = plan.fallback_on.clone();
-        let leads_on = fallback_on.as_deref().unwrap_or(&self.router.fallback_on);
-        let may_fall_back = leads_on.contains(&class);
-        let retries = &self.rules.retries;
-        let is_repeat = plan.is_repeating;
-        let may_go_on = may_fall_back && (!is_repeat || plan.repeats < retries.max);
-        if may_go_on && self.fall_back(plan, class) {
-            plan.repeats += u32::from(is_repeat);
-            return Next::Now;
-        }
-        if !failure.is_repeatable || !retries.on.contains(&class) || plan.repeats >= retries.max {
+        if self.deadline.is_some_and(|deadline| deadline <= self.now) {
             return Next::Stop;
         }
-        let cap = retries.retry_after_cap_seconds.duration();
-        let wait = match failure.retry_after {
-            Some(asked) if asked > cap => return Next::Stop,
-            Some(asked) => asked,
-            None => backoff(retries, plan.repeats),
-        };
-        if self
-            .deadline
-            .is_some_and(|deadline| self.now + wait >= deadline)
+        if class == FailureClass::ContextWindow
+            && let Some(names) = plan.larger.take()
         {
-            return Next::Stop;
+            return match self.take_larger(plan, &names) {
+                true => Next::Now,
+                false => Next::Stop,
+            };
         }
+        let may_fall_back = self.leads_on(plan, class);
+        if may_fall_back && self.fall_back(plan, class) {
+            return Next::Now;
+        }
+        let Some(wait) = self.wait(plan, may_fall_back) else {
+            return Next::Stop;
+        };
         match may_fall_back {
             true => plan.restart(),
-            false => plan.repeat_current(),
+            false => plan.stays = true,
         }
-        plan.repeats += 1;
-        plan.is_repeating = true;
         Next::After(wait)
+    }
+
+    /// Keeps in mind that the plan's current candidate has failed, and when it may be asked again.
+    pub fn note(&self, plan: &mut Plan, failure: Failure) {
+        let retries = &self.rules.retries;
+        let is_listed = failure
+            .class
+            .is_some_and(|class| retries.on.contains(&class));
+        let cap = retries.retry_after_cap_seconds.duration();
+        let pause = failure.retry_after.unwrap_or_default();
+        let may_repeat = failure.is_repeatable && is_listed && pause <= cap;
+        plan.fail(self.now, may_repeat.then(|| self.now + pause));
     }
 
     /// Finds the first candidate, or after a wait the next.
     pub fn start(&self, plan: &mut Plan) -> bool {
-        let is_first = plan.current().is_none();
-        while self.skip(plan) {
-            if is_first || self.takes(plan) {
-                return true;
-            }
+        if std::mem::take(&mut plan.stays) {
+            return self.call_again(plan, Among::All, false);
         }
-        false
+        // A request's first call is what the others are measured by.
+        let is_first = plan.current().is_none();
+        self.go_on(plan, &|_, _| true, &|provider, health| {
+            is_first || self.takes(provider, health)
+        })
     }
 
-    /// The current candidate again, at once.
+    /// The current candidate again, at once, with another of its keys.
     pub fn again(&self, plan: &mut Plan) -> bool {
-        plan.repeat_current();
-        let is_found = self.advance(plan, Among::Well, &|_, _| true);
-        // What comes next is free to choose.
-        plan.unpin();
-        is_found && self.takes(plan)
+        self.call_again(plan, Among::Well, true)
     }
 
-    /// Passes over a candidate that has not been called.
+    fn call_again(&self, plan: &mut Plan, among: Among, is_other_key: bool) -> bool {
+        let may = plan.current().is_some_and(|candidate| {
+            let (provider, health) = (&candidate.provider, &candidate.health);
+            self.is_usable(among, provider, &candidate.model, health, &plan.limits)
+                && self.takes(provider, health)
+        });
+        if may {
+            plan.call_again(self.now, is_other_key);
+        }
+        may
+    }
+
+    /// Passes over a candidate that has not been called; its leave to be called goes to the next one.
     pub fn skip(&self, plan: &mut Plan) -> bool {
-        self.go_on(plan, &|_, _| true)
+        plan.pass_over(self.now);
+        self.go_on(plan, &|_, _| true, &|_, _| true)
     }
 
     /// Another candidate: one that is well, of those known or of the fallbacks; else any that may be asked.
-    fn go_on(&self, plan: &mut Plan, also: &dyn Fn(&Provider, &str) -> bool) -> bool {
+    fn go_on(&self, plan: &mut Plan, also: &Also<'_>, may_call: &MayCall<'_>) -> bool {
         loop {
-            if self.advance(plan, Among::Well, also) {
+            if self.advance(plan, Among::Well, also, may_call) {
                 return true;
             }
             match plan.fallbacks.next() {
@@ -168,62 +165,19 @@ impl Asking<'_> {
                 }
                 // A check that finds everybody down is more likely to be wrong itself; and where every
                 // key is benched, the provider's own words say why.
-                None => return self.advance(plan, Among::All, also),
+                None => return self.advance(plan, Among::All, also, may_call),
             }
         }
     }
 
     /// Somebody else for the same request, while the current candidate is still at it.
     pub fn hedge(&self, plan: &mut Plan) -> bool {
-        self.advance(plan, Among::Well, &|_, _| true) && self.takes(plan)
+        let takes = |provider: &Provider, health: &TargetHealth| self.takes(provider, health);
+        self.advance(plan, Among::Well, &|_, _| true, &takes)
     }
 
-    /// Why nobody can be asked, for who asked for `model`.
-    pub fn nobody(&self, plan: &Plan, model: Option<&str>) -> GatewayError {
-        let model = model.unwrap_or_default().to_owned();
-        match self.in_the_way(plan) {
-            (None, Some((estimate, limit))) => GatewayError::TooExpensive {
-                model,
-                estimate,
-                limit,
-            },
-            (retry_at, _) => {
-                let wait = retry_at.map(|at| at.saturating_duration_since(self.now));
-                let wait = wait.unwrap_or_default().as_secs_f64().ceil().max(1.0);
-                GatewayError::Unavailable {
-                    model,
-                    retry_after: format!("{wait:.0}"),
-                }
-            }
-        }
-    }
-
-    /// What stands in the way of all candidates: when the first may be asked again, or the least estimate
-    /// and the limit that it exceeds, in USD.
-    fn in_the_way(&self, plan: &Plan) -> (Option<Instant>, Option<(f64, f64)>) {
-        let candidates = plan.candidates();
-        let retry_at = candidates
-            .iter()
-            .filter(|candidate| !candidate.health.breaker.is_passable(self.now))
-            .filter_map(|candidate| candidate.health.breaker.retry_at())
-            .min();
-        let estimates = candidates.iter().filter_map(|candidate| {
-            let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
-            Some(estimate(price, self.facts).dollars())
-        });
-        let least = estimates.min_by(f64::total_cmp);
-        let limit = plan
-            .max_cost
-            .zip(least)
-            .filter(|(limit, least)| least > limit);
-        (retry_at, limit.map(|(limit, least)| (least, limit)))
-    }
-
-    /// Goes to those that take longer prompts, where some are named for that.
-    fn take_larger(&self, plan: &mut Plan) -> bool {
-        let Some(names) = plan.larger.take() else {
-            return false;
-        };
+    /// Goes to those that take longer prompts, and to nobody else.
+    fn take_larger(&self, plan: &mut Plan, names: &[Box<str>]) -> bool {
         let stages: Vec<_> = names
             .iter()
             .filter_map(|name| self.router.fallback(name, plan.asked()))
@@ -234,8 +188,9 @@ impl Asking<'_> {
         };
         plan.instead(first);
         stages.for_each(|stage| plan.append(stage));
-        plan.fallbacks.names = None;
-        self.go_on(plan, &|_, _| true) && self.takes(plan)
+        self.go_on(plan, &|_, _| true, &|provider, health| {
+            self.takes(provider, health)
+        })
     }
 
     fn fall_back(&self, plan: &mut Plan, class: FailureClass) -> bool {
@@ -250,89 +205,116 @@ impl Asking<'_> {
             let theirs = || pricing::price(&provider.kind, model)?.context_tokens;
             window.is_none_or(|ours| theirs().is_none_or(|theirs| theirs > ours))
         };
-        while self.go_on(plan, &is_larger) {
-            if self.takes(plan) {
-                return true;
-            }
-        }
-        false
+        self.go_on(plan, &is_larger, &|provider, health| {
+            self.takes(provider, health)
+        })
     }
 
-    /// Whether the current candidate may get a call beyond the request's first. One that is known to be
-    /// well may: the budget is there for those that fail. Of one that nobody knows yet it is taken for
-    /// granted, for a number of calls.
-    fn takes(&self, plan: &Plan) -> bool {
+    /// Whether failures of that class lead on to another candidate.
+    fn leads_on(&self, plan: &Plan, class: FailureClass) -> bool {
+        let of_route = plan.fallback_on.as_deref();
+        of_route
+            .unwrap_or(&self.router.fallback_on)
+            .contains(&class)
+    }
+
+    /// Whether a failure of that class would lead on to another of the known candidates at once.
+    pub fn has_next(&self, plan: &Plan, class: FailureClass) -> bool {
+        let is_usable = |provider: &Provider, model: &str, health: &TargetHealth| {
+            self.is_usable(Among::All, provider, model, health, &plan.limits)
+        };
         let limits = budget(&self.rules.retries);
-        let Some(candidate) = plan.current() else {
-            return false;
+        let may_call = |provider: &Provider, health: &TargetHealth| {
+            is_free(health) || provider.health.budget.left(&limits) >= 1.0
         };
-        let is_well = match candidate.health.breaker.is_well() {
-            Some(is_well) => is_well,
-            None => candidate.health.in_flight.load(Ordering::Relaxed) < MAX_UNKNOWN,
+        let wanted = Wanted {
+            is_usable: &is_usable,
+            may_call: &may_call,
+            max_repeats: self.rules.retries.max,
         };
-        is_well || candidate.provider.health.budget.take(&limits)
+        self.leads_on(plan, class) && plan.has_next(self.facts, self.now, &wanted)
+    }
+
+    /// How long until somebody may be asked again: the current candidate, or with `anybody` the first of all
+    /// that have been. `None` where that is never, or too late.
+    fn wait(&self, plan: &Plan, anybody: bool) -> Option<Duration> {
+        let retries = &self.rules.retries;
+        let current = plan.current()?;
+        let wait = plan.look(|round| {
+            if round.repeats >= retries.max {
+                return None;
+            }
+            let pause = backoff(retries, round.repeats);
+            let may = |candidate: &Candidate| {
+                let (provider, health) = (&candidate.provider, &candidate.health);
+                (anybody || candidate.is(&current.provider.name, &current.model))
+                    && self
+                        .obstacle(provider, &candidate.model, health, &plan.limits)
+                        .is_none()
+            };
+            let all = round.repeatable().filter(|(candidate, _)| may(candidate));
+            let waits = all.map(|(_, at)| match at.saturating_duration_since(self.now) {
+                Duration::ZERO => pause,
+                asked => asked + jitter(asked),
+            });
+            waits.min()
+        })?;
+        let is_late = |deadline| self.now + wait >= deadline;
+        (!self.deadline.is_some_and(is_late)).then_some(wait)
+    }
+
+    /// Takes a call beyond the request's first from the provider's budget. A target that is known to be
+    /// well needs none: the budget is there for those that fail.
+    fn takes(&self, provider: &Provider, health: &TargetHealth) -> bool {
+        is_free(health) || provider.health.budget.take(&budget(&self.rules.retries))
+    }
+
+    fn is_usable(
+        &self,
+        among: Among,
+        provider: &Provider,
+        model: &str,
+        health: &TargetHealth,
+        limits: &Limits,
+    ) -> bool {
+        (among == Among::All || self.doubt(provider).is_none())
+            && self.obstacle(provider, model, health, limits).is_none()
     }
 
     fn advance(
         &self,
         plan: &mut Plan,
         among: Among,
-        also: &dyn Fn(&Provider, &str) -> bool,
+        also: &Also<'_>,
+        may_call: &MayCall<'_>,
     ) -> bool {
-        let max_cost = plan.max_cost;
-        let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            let is_well = among == Among::All || self.doubt(provider).is_none();
-            is_well
-                && also(provider, model)
-                && self.obstacle(provider, model, health, max_cost).is_none()
+        let limits = plan.limits.clone();
+        let is_usable = |provider: &Provider, model: &str, health: &TargetHealth| {
+            self.is_usable(among, provider, model, health, &limits) && also(provider, model)
         };
-        plan.advance(self.facts, self.now, &usable)
-    }
-
-    /// Whether anybody else of the known candidates could be asked.
-    pub fn has_next(&self, plan: &Plan) -> bool {
-        let usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-            self.obstacle(provider, model, health, plan.max_cost)
-                .is_none()
+        let wanted = Wanted {
+            is_usable: &is_usable,
+            may_call,
+            max_repeats: self.rules.retries.max,
         };
-        plan.has_next(self.facts, self.now, &usable)
+        plan.advance(self.facts, self.now, &wanted)
     }
+}
 
-    /// What keeps a candidate from being asked.
-    pub(super) fn obstacle(
-        &self,
-        provider: &Provider,
-        model: &str,
-        health: &TargetHealth,
-        max_cost: Option<f64>,
-    ) -> Option<Obstacle> {
-        if !provider.credential.has_token() {
-            return Some(Obstacle::NoToken);
-        }
-        if !health.breaker.is_passable(self.now) {
-            return Some(Obstacle::Breaker);
-        }
-        let is_affordable = self.is_affordable(provider, model, max_cost);
-        (!is_affordable).then_some(Obstacle::Price)
+/// Whether a target needs no budget: it is known to be well, or nobody knows it yet, which is taken for
+/// granted for a number of calls.
+fn is_free(health: &TargetHealth) -> bool {
+    match health.breaker.is_well() {
+        Some(is_well) => is_well,
+        None => health.in_flight.load(Ordering::Relaxed) < MAX_UNKNOWN,
     }
+}
 
-    /// What makes that a provider is asked only where nobody else can be.
-    pub(super) fn doubt(&self, provider: &Provider) -> Option<Doubt> {
-        if !provider.health.is_up() {
-            return Some(Doubt::Down);
-        }
-        let has_key = provider.credential.has_free_key(self.now);
-        (!has_key).then_some(Doubt::KeysBenched)
-    }
-
-    /// Whether it is not too dear. What nobody knows the price of is affordable.
-    fn is_affordable(&self, provider: &Provider, model: &str, max_cost: Option<f64>) -> bool {
-        let Some(most) = max_cost else {
-            return true;
-        };
-        let price = pricing::price(&provider.kind, model);
-        price.is_none_or(|price| estimate(price, self.facts).dollars() <= most)
-    }
+/// A little more than a provider asked for, so that not all come back to it at the same moment.
+fn jitter(asked: Duration) -> Duration {
+    let most = (asked / 10).min(MOST_JITTER);
+    let micros = u64::try_from(most.as_micros()).unwrap_or_default();
+    Duration::from_micros(chance::below(micros.saturating_add(1)))
 }
 
 /// Full jitter: a random time up to a bound that doubles. Source: Brooker, "Exponential Backoff And

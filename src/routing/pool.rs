@@ -88,6 +88,8 @@ pub struct Choice<'a> {
     pub asked: &'a Arc<str>,
     /// Whether the target of that place may be asked.
     pub is_usable: &'a dyn Fn(usize) -> bool,
+    /// Whether nobody is called: the next choice is not to depend on this one.
+    pub is_question: bool,
     /// The time.
     pub now: Instant,
 }
@@ -99,18 +101,20 @@ impl Pool {
         facts: &Facts<'_>,
         asked: &Arc<str>,
         now: Instant,
-        is_usable: &dyn Fn(usize, &Target) -> bool,
+        is_question: bool,
+        is_usable: &dyn Fn(&Target) -> bool,
     ) -> Option<(usize, &Target)> {
         let mut before = 0;
         for tier in &self.tiers {
             let usable = |at: usize| {
                 let target = tier.targets.get(at);
-                target.is_some_and(|target| is_usable(before + at, target))
+                target.is_some_and(is_usable)
             };
             let choice = Choice {
                 facts,
                 asked,
                 is_usable: &usable,
+                is_question,
                 now,
             };
             let picked = tier.strategy.pick(&tier.targets, &choice);

@@ -1,7 +1,7 @@
 //! What a body says of its prompt, in whichever dialect: how long it is, whether it offers tools or shows
 //! images, how it begins. Found without reading it whole.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -24,6 +24,8 @@ pub struct Prompt {
     pub tokens: u64,
     /// The longest answer that it asks for, in tokens.
     pub max_output_tokens: Option<u64>,
+    /// How many answers it asks for (`n`), where it says so.
+    pub answers: Option<u64>,
     /// `metadata.tags`.
     pub tags: Vec<String>,
     /// `user`, or the user that its `metadata` names.
@@ -42,9 +44,10 @@ impl Prompt {
         Prompt {
             has_tools: members.value("tools").is_some_and(is_filled)
                 || members.value("functions").is_some_and(is_filled),
-            has_images: has_images(body),
+            has_images: has_images(&members),
             tokens: tokens(body),
             max_output_tokens: max_output_tokens(&members),
+            answers: answers(&members),
             tags,
             user,
             beginning: beginning(&members),
@@ -60,18 +63,38 @@ fn is_filled(list: &[u8]) -> bool {
         > 2
 }
 
+/// Whether a turn shows a picture, or the prompt itself does (Ollama). What tools are about does not count.
+fn has_images(members: &Members<'_>) -> bool {
+    let turns = ["messages", "contents", "input"];
+    let mut turns = turns.iter().filter_map(|name| members.value(name));
+    turns.any(shows_images) || members.value("images").is_some_and(is_filled)
+}
+
 /// The types that pictures have in the dialects. A text that speaks of them has them escaped.
-fn has_images(body: &[u8]) -> bool {
-    const KINDS: [&[u8]; 7] = [
+fn shows_images(turns: &[u8]) -> bool {
+    const KINDS: [&[u8]; 5] = [
         b"\"image_url\"",
         b"\"input_image\"",
-        b"\"image\"",
-        b"\"images\"",
         b"\"mimeType\":\"image/",
         b"\"mime_type\":\"image/",
         b"\"mimeType\": \"image/",
     ];
-    KINDS.iter().any(|kind| memmem::find(body, kind).is_some())
+    let behind = |name: &'static [u8]| {
+        let ends = memmem::find_iter(turns, name).map(move |at| at + name.len());
+        ends.map(|end| turns.get(end..).unwrap_or_default().trim_ascii_start())
+    };
+    // A type, and no field of a tool's arguments.
+    let mut types = behind(b"\"image\"");
+    let mut lists = behind(b"\"images\"");
+    KINDS.iter().any(|kind| memmem::find(turns, kind).is_some())
+        || types.any(|rest| !rest.starts_with(b":"))
+        || lists.any(|rest| value_of(rest).is_some_and(|list| list.starts_with(b"[\"")))
+}
+
+/// What stands behind a member's name: its value, and all that follows.
+fn value_of(rest: &[u8]) -> Option<&[u8]> {
+    let rest = rest.trim_ascii_start().strip_prefix(b":")?;
+    Some(rest.trim_ascii_start())
 }
 
 /// The length in tokens, about: a run of base64 is a medium and no text.
@@ -112,6 +135,14 @@ fn max_output_tokens(members: &Members<'_>) -> Option<u64> {
         .or_else(|| nested("options", "num_predict"))
 }
 
+fn answers(members: &Members<'_>) -> Option<u64> {
+    let own = ["n", "best_of"].iter();
+    let own = own.filter_map(|name| number(members.value(name)?)).max();
+    let nested = |outer, inner| number(scan(members.value(outer)?).ok()?.value(inner)?);
+    own.or_else(|| nested("generationConfig", "candidateCount"))
+        .or_else(|| nested("generation_config", "candidate_count"))
+}
+
 fn metadata(members: &Members<'_>) -> (Vec<String>, Option<String>) {
     let text = |value: &[u8]| as_text(value).map(|text| text.into_owned());
     let user = members.value("user").and_then(text);
@@ -134,7 +165,7 @@ fn beginning(members: &Members<'_>) -> u64 {
         "system_instruction",
         "tools",
     ] {
-        members.value(name).hash(&mut hasher);
+        note(members.value(name).unwrap_or_default(), &mut hasher);
     }
     for name in ["messages", "contents", "input", "prompt"] {
         let Some(value) = members.value(name) else {
@@ -143,12 +174,53 @@ fn beginning(members: &Members<'_>) -> u64 {
         match serde_json::from_slice::<Vec<&RawValue>>(value) {
             Ok(turns) => {
                 let first = turns.iter().take_while(|turn| !is_answer(turn.get()));
-                first.for_each(|turn| turn.get().hash(&mut hasher));
+                first.for_each(|turn| note(turn.get().as_bytes(), &mut hasher));
             }
-            Err(_) => value.hash(&mut hasher),
+            Err(_) => note(value, &mut hasher),
         }
     }
     hasher.finish()
+}
+
+/// Takes note of a value, but for the marks of what is to be cached: these move as a conversation grows.
+fn note(value: &[u8], hasher: &mut DefaultHasher) {
+    const MARK: &[u8] = b"\"cache_control\"";
+    let mut rest = value;
+    while let Some(at) = memmem::find(rest, MARK) {
+        let (before, behind) = rest.split_at(at);
+        let behind = behind.get(MARK.len()..).unwrap_or_default();
+        let Some(after) = after_mark(behind) else {
+            hasher.write(before);
+            hasher.write(MARK);
+            rest = behind;
+            continue;
+        };
+        // With the comma before it, or else the one behind it.
+        let before = before.trim_ascii_end();
+        let after = after.trim_ascii_start();
+        match before.strip_suffix(b",") {
+            Some(before) => {
+                hasher.write(before);
+                rest = after;
+            }
+            None => {
+                hasher.write(before);
+                rest = after.strip_prefix(b",").unwrap_or(after).trim_ascii_start();
+            }
+        }
+    }
+    hasher.write(rest);
+    hasher.write_u8(0xff);
+}
+
+/// What follows a mark's value; `None` where there is no such value.
+fn after_mark(behind: &[u8]) -> Option<&[u8]> {
+    let value = value_of(behind)?;
+    if let Some(after) = value.strip_prefix(b"null") {
+        return Some(after);
+    }
+    let end = memchr::memchr(b'}', value.strip_prefix(b"{")?)?;
+    value.get(end + 2..)
 }
 
 fn is_answer(turn: &str) -> bool {
@@ -187,6 +259,56 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_what_is_cached_move_and_change_nothing() {
+        let part = |text: &str, marked: bool| {
+            let mut part = json!({"type": "text", "text": text});
+            if marked {
+                part["cache_control"] = json!({"type": "ephemeral", "ttl": "1h"});
+            }
+            part
+        };
+        let turn = |text: &str, marked| json!({"role": "user", "content": [part(text, marked)]});
+        let system = |marked| json!([part("s", marked)]);
+        let first = read(json!({"system": system(true), "messages": [turn("a", true)]}));
+        let answer = json!({"role": "assistant", "content": "b"});
+        let turns = json!([turn("a", false), answer, turn("c", true)]);
+        let later = read(json!({"system": system(false), "messages": turns}));
+        assert_eq!(first.beginning, later.beginning);
+        // In front of the other members as well, and where nothing else is there.
+        let read = |body: &str| Prompt::read(body.as_bytes()).beginning;
+        let with = r#"{"messages": [{"cache_control": {"type": "x"} , "role": "user"}, {"cache_control":null}]}"#;
+        assert_eq!(read(with), read(r#"{"messages": [{"role": "user"}, {}]}"#));
+        let text = |said: &str| read(&json!({"messages": [{"content": said}]}).to_string());
+        assert_ne!(
+            text("\"cache_control\": {}"),
+            text(""),
+            "said, and not a mark"
+        );
+    }
+
+    #[test]
+    fn what_tools_are_about_is_no_picture() {
+        let says = |body: serde_json::Value| read(body).has_images;
+        let schema = json!({"type": "object", "properties": {"image": {"type": "string"}}});
+        let tool =
+            json!([{"type": "function", "function": {"name": "crop", "parameters": schema}}]);
+        assert!(!says(json!({"messages": [], "tools": tool})));
+        let call = json!({"type": "tool_use", "input": {"image": "a.png", "images": []}});
+        assert!(!says(
+            json!({"messages": [{"role": "assistant", "content": [call]}]})
+        ));
+        for body in [
+            json!({"messages": [{"content": [{"type": "image", "source": {}}]}]}),
+            json!({"messages": [{"content": "x", "images": ["iVBOR"]}]}),
+            json!({"prompt": "x", "images": ["iVBOR"]}),
+            json!({"input": [{"content": [{"type": "input_image"}]}]}),
+            json!({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png"}}]}]}),
+        ] {
+            assert!(says(body.clone()), "{body}");
+        }
+    }
+
+    #[test]
     fn tools_images_lengths_tags_and_users_are_found() {
         let prompt = read(json!({
             "messages": [{"role": "user", "content": [
@@ -195,6 +317,9 @@ mod tests {
             "tools": [{"type": "function"}], "max_tokens": 7, "user": "u", "metadata": {"tags": ["a", "b"]}}));
         assert!(prompt.has_tools && prompt.has_images);
         assert_eq!(prompt.max_output_tokens, Some(7));
+        assert_eq!(read(json!({"n": 3})).answers, Some(3));
+        let gemini = json!({"generationConfig": {"candidateCount": 2}});
+        assert_eq!((read(gemini).answers, prompt.answers), (Some(2), None));
         assert_eq!(prompt.tags, ["a", "b"]);
         assert_eq!(prompt.user.as_deref(), Some("u"));
         assert!((1100..1200).contains(&prompt.tokens), "{}", prompt.tokens);

@@ -23,7 +23,7 @@ pub struct Route {
     pub fallbacks: Option<Arc<[Box<str>]>>,
     /// Which failures lead on; `None` for the usual.
     pub fallback_on: Option<Arc<[FailureClass]>>,
-    /// Where copies go, and how many in 10,000.
+    /// Where copies go, and how many in 1,000,000.
     pub shadow: Option<(Arc<str>, u32)>,
     /// Dearer candidates are not asked, in USD.
     pub max_cost: Option<f64>,

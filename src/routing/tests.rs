@@ -1,4 +1,6 @@
-//! The order in which names are looked for, who comes next, and what conditions ask for.
+//! The order in which names are looked for, and what conditions ask for.
+
+mod next;
 
 use pingora::upstreams::peer::ALPN;
 use std::{
@@ -13,7 +15,7 @@ use crate::{
     dialects,
     health::ProviderHealth,
     routing::{
-        policy::{Asking, Failure, Next},
+        policy::Asking,
         pool::{Target, Tier},
         prompt::Prompt,
         route::Arm,
@@ -52,6 +54,10 @@ pub(super) fn provider(name: &str, kind: &str) -> Arc<Provider> {
         },
         local: name == "local",
         lists_models: true,
+        allowed_models: match name {
+            "local" => vec!["qwen*".to_owned()],
+            _ => Vec::new(),
+        },
         health: Arc::new(ProviderHealth::default()),
     };
     Arc::new(Provider::new(settings, &Hosts::default()).unwrap())
@@ -61,7 +67,6 @@ fn member(name: &str, models: &[&str]) -> Member {
     Member {
         provider: provider(name, name),
         models: models.iter().map(ToString::to_string).collect(),
-        allowed: Vec::new(),
         patterns: if name == "openai" { &GPT } else { &[] },
         priority: 0,
         any_model: models.is_empty(),
@@ -79,12 +84,11 @@ fn router() -> Router {
     ] {
         router.members.insert(name.into(), member(name, models));
     }
-    router.members["local"].allowed = vec!["qwen*".into()];
     router.aliases.insert("fast".into(), "vllm/tiny".into());
     let target = |provider: &str, model: Option<&str>| Target {
         provider: router.members[provider].provider.clone(),
         model: model.map(Into::into),
-        health: None,
+        health: model.map(|model| router.members[provider].provider.health.target(model)),
         price: None,
         weight: 1,
         rpm: None,
@@ -157,14 +161,6 @@ fn asking<'a>(router: &'a Router, rules: &'a Routing) -> Asking<'a> {
     }
 }
 
-fn failure(class: FailureClass) -> Failure {
-    Failure {
-        class: Some(class),
-        is_repeatable: true,
-        retry_after: None,
-    }
-}
-
 fn who(plan: &Plan) -> &str {
     &plan.current().unwrap().provider.name
 }
@@ -227,120 +223,6 @@ fn what_cannot_be_served_is_told_apart() {
         .unwrap_err()
         .to_string();
     assert!(unknown.contains("Did you mean gpt-4o"), "{unknown}");
-}
-
-#[test]
-fn candidates_are_asked_in_order_then_the_fallbacks_then_again() {
-    let mut router = router();
-    router.fallbacks.insert(
-        "both".into(),
-        ["solo".into(), "local:unknown".into()].into(),
-    );
-    let mut rules = Routing::default();
-    rules.retries.max = 1;
-    let asking = asking(&router, &rules);
-    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
-    assert!(asking.start(&mut plan));
-    assert_eq!(who(&plan), "vllm");
-    let failed = failure(FailureClass::ServerError);
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(who(&plan), "openai");
-    assert_eq!(asking.next(&mut plan, failed), Next::Now);
-    assert_eq!(who(&plan), "local");
-    assert!(
-        matches!(asking.next(&mut plan, failed), Next::After(wait) if wait <= Duration::from_millis(200))
-    );
-    assert!(asking.start(&mut plan));
-    assert_eq!(who(&plan), "vllm");
-    assert_eq!(
-        asking.next(&mut plan, failed),
-        Next::Stop,
-        "one repeat, and that was it"
-    );
-}
-
-#[test]
-fn what_the_request_got_wrong_stops_it_and_some_failures_stay_where_they_are() {
-    let router = router();
-    let mut rules = Routing::default();
-    rules.retries.on.push(FailureClass::ContentPolicy);
-    let asking = asking(&router, &rules);
-    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
-    asking.start(&mut plan);
-    assert_eq!(asking.next(&mut plan, Failure::default()), Next::Stop);
-    // No fallback of this class: the same one again.
-    let refused = failure(FailureClass::ContentPolicy);
-    assert!(matches!(asking.next(&mut plan, refused), Next::After(_)));
-    assert!(asking.start(&mut plan));
-    assert_eq!(who(&plan), "vllm");
-}
-
-#[test]
-fn nobody_waits_longer_than_allowed() {
-    let router = router();
-    let rules = Routing::default();
-    let mut asking = asking(&router, &rules);
-    let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
-    asking.start(&mut plan);
-    let wait = |seconds| Failure {
-        retry_after: Some(Duration::from_secs(seconds)),
-        ..failure(FailureClass::RateLimit)
-    };
-    assert_eq!(asking.next(&mut plan, wait(31)), Next::Stop);
-    asking.deadline = Some(asking.now + Duration::from_secs(5));
-    assert_eq!(asking.next(&mut plan, wait(5)), Next::Stop);
-    assert_eq!(
-        asking.next(&mut plan, wait(4)),
-        Next::After(Duration::from_secs(4))
-    );
-}
-
-#[test]
-fn a_prompt_that_is_too_long_goes_where_longer_ones_go() {
-    let mut router = router();
-    router
-        .context_window_fallbacks
-        .insert("both".into(), ["solo".into()].into());
-    let rules = Routing::default();
-    let asking = asking(&router, &rules);
-    let mut plan = router.plan(Some("both"), None, &NOTHING).unwrap();
-    asking.start(&mut plan);
-    assert_eq!(
-        asking.next(&mut plan, failure(FailureClass::ContextWindow)),
-        Next::Now
-    );
-    assert_eq!(who(&plan), "local");
-    assert_eq!(
-        asking.next(&mut plan, failure(FailureClass::ContextWindow)),
-        Next::Stop
-    );
-}
-
-#[test]
-fn a_budget_that_is_used_up_lets_nobody_be_asked_again() {
-    let router = router();
-    let mut rules = Routing::default();
-    rules.retries.max = 100;
-    rules.retries.budget_size = 2;
-    let asking = asking(&router, &rules);
-    let mut plan = router.plan(Some("solo"), None, &NOTHING).unwrap();
-    asking.start(&mut plan);
-    // A target that is known to fail.
-    let breaker = &plan.current().unwrap().health.breaker;
-    let pass = breaker.pass(asking.now).unwrap();
-    breaker.report(pass, false, asking.now, &policy::breaker(&rules));
-    for _ in 0..2 {
-        assert!(matches!(
-            asking.next(&mut plan, failure(FailureClass::ServerError)),
-            Next::After(_)
-        ));
-        assert!(asking.start(&mut plan));
-    }
-    assert!(matches!(
-        asking.next(&mut plan, failure(FailureClass::ServerError)),
-        Next::After(_)
-    ));
-    assert!(!asking.start(&mut plan));
 }
 
 #[test]

@@ -121,20 +121,20 @@ fn route(router: &Router, number: usize, settings: &crate::config::Route) -> Opt
         shadow: settings
             .shadow
             .as_ref()
-            .map(|shadow| (shadow.to.as_str().into(), per_myriad(shadow.percent))),
+            .map(|shadow| (shadow.to.as_str().into(), per_million(shadow.percent))),
         max_cost: settings.max_cost_per_request,
         cache: (&settings.cache).into(),
     })
 }
 
-/// Per cent as parts of ten thousand.
+/// Per cent as parts of a million.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "clamped"
 )]
-fn per_myriad(percent: f64) -> u32 {
-    (percent.clamp(0.0, 100.0) * 100.0).round() as u32
+fn per_million(percent: f64) -> u32 {
+    (percent.clamp(0.0, 100.0) * 10_000.0).round() as u32
 }
 
 /// The pools of `routing.providers`: for models that clients name, and for requests that name none, where
@@ -155,8 +155,9 @@ fn shared(router: &Router, config: &Config) -> (Option<Arc<Pool>>, Option<Arc<Po
     let usual = |name: &str| {
         let member = router.members.get(name)?;
         let is_name = |name: &&String| !name.contains(['*', '?']);
-        let first = || member.models.iter().find(is_name).cloned();
-        member.default_model.clone().or_else(first)
+        let names = member.models.iter().filter(is_name);
+        let mut known = member.default_model.iter().chain(names);
+        known.find(|model| member.provider.allows(model)).cloned()
     };
     let named: Vec<_> = weights.iter().map(|entry| target(entry, None)).collect();
     let own: Vec<_> = weights

@@ -27,6 +27,16 @@ use crate::{
 
 /// How often it is looked whether the configuration has changed.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often models that nobody asks for are forgotten.
+const FORGET: Duration = Duration::from_secs(300);
+
+/// Forgets, now and then, the models that nobody asks for any more.
+pub(super) async fn forget(gateway: &Gateway) {
+    loop {
+        tokio::time::sleep(FORGET).await;
+        gateway.health.forget_unused(Instant::now());
+    }
+}
 
 /// Checks as the configuration has it, until the process is told to end.
 pub(super) async fn watch(gateway: &Arc<Gateway>, mut shutdown: ShutdownWatch) {

@@ -69,6 +69,7 @@ impl BackgroundService for Tasks {
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
+            health::forget(&self.gateway),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             store::keep(&self.gateway, &self.records),

@@ -26,7 +26,7 @@ use super::{
     discovery::{Host, Hosts},
 };
 use crate::{
-    chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth,
+    chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth, pattern,
     secret::Secret,
 };
 
@@ -68,6 +68,8 @@ pub struct Settings<'a> {
     pub secrets: &'a [Secret],
     /// Whether it lists its models when asked.
     pub lists_models: bool,
+    /// Globs of the only models that it may be asked for; empty means all.
+    pub allowed_models: Vec<String>,
     /// Headers to send with every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers to send where the client sends none of the name.
@@ -112,6 +114,8 @@ pub struct Provider {
     pub host_header: HeaderValue,
     /// What comes before an endpoint's path: `/v1` of `https://api.openai.com/v1`.
     pub path_prefix: Box<str>,
+    /// Globs of the only models that it may be asked for; empty means all.
+    pub allowed_models: Vec<String>,
     /// Where it lists its models; `None` where it does not.
     pub models_path: Option<String>,
     /// Headers to send with every request.
@@ -168,6 +172,7 @@ impl Provider {
             secrets,
             models_path: None,
             projects: HashMap::new(),
+            allowed_models: settings.allowed_models,
             name: settings.name.into(),
             name_header: header_value(settings.name),
             kind: settings.kind.into(),
@@ -188,6 +193,12 @@ impl Provider {
         };
         provider.models_path = lists_models.then(|| provider.path("models", "/models", ""));
         Ok(provider)
+    }
+
+    /// Whether it may be asked for that model.
+    pub fn allows(&self, model: &str) -> bool {
+        let mut globs = self.allowed_models.iter();
+        self.allowed_models.is_empty() || globs.any(|glob| pattern::matches(glob, model))
     }
 
     /// Where to connect, for one attempt; `None` while its name has no address.

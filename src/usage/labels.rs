@@ -42,7 +42,7 @@ fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(beginning(text)),
         Cow::Owned(mut text) => {
-            text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+            text.truncate(beginning(&text).len());
             Cow::Owned(text)
         }
     }
@@ -50,8 +50,7 @@ fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// As much of it as a row holds.
 pub(super) fn beginning(text: &str) -> &str {
-    let end = text.floor_char_boundary(MAX_TEXT_BYTES);
-    text.get(..end).unwrap_or_default()
+    crate::row::beginning(text, MAX_TEXT_BYTES)
 }
 
 #[cfg(test)]

@@ -178,3 +178,49 @@ async fn the_admin_port_is_not_reachable_through_the_proxy_port() {
         assert_eq!(gateway.call(Request::get(path)).await.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_key_gets_no_model_that_it_may_not_use_by_naming_none() {
+    let one = ScriptedUpstream::start([Script::json(200, openai::completion("hi"))]).await;
+    let two = ScriptedUpstream::start([Script::json(200, openai::completion("hi"))]).await;
+    let limited = |models: &str| format!(", models: [{models}]");
+    let yaml = Yaml::new()
+        .key("small", "small-key", &limited("cheap"))
+        .key("none", "none-key", &limited("\"other-*\""))
+        .and(&format!(
+            "providers:\n  one: {{base_url: \"{}\", models: [dear]}}\n  two: {{base_url: \"{}\", models: [cheap]}}",
+            one.base_url(),
+            two.base_url(),
+        ));
+    let gateway = TestGateway::builder(&yaml.build())
+        .env("GATEWAY_PROVIDERS", "one,two")
+        .start()
+        .await;
+    let ask = |key: &str| {
+        let body = r#"{"messages": [{"role": "user", "content": "hello"}]}"#;
+        gateway.call(Request::post("/v1/chat/completions", body).bearer(key))
+    };
+    for _ in 0..8 {
+        let answer = ask("small-key").await;
+        assert_eq!(answer.header("x-model"), Some("cheap"), "{answer:?}");
+    }
+    let answer = ask("none-key").await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert_eq!(answer.openai_error()["code"], "model_not_permitted");
+    assert_eq!((one.count(), two.count()), (0, 8));
+    for _ in 0..30 {
+        assert_eq!(ask("test-key").await.status, 200);
+    }
+    assert!(one.count() > 0, "others may");
+    let ran = gateway
+        .run(&[
+            "route",
+            "test",
+            "--config",
+            &gateway.config_path().to_string_lossy(),
+            "--key",
+            "none",
+        ])
+        .await;
+    assert_eq!(ran.status.code(), Some(1), "{}", ran.output);
+}

@@ -147,6 +147,30 @@ async fn the_requests_own_faults_do_not_open_the_breaker() {
 }
 
 #[tokio::test]
+async fn a_clients_own_deadline_says_nothing_about_the_provider() {
+    let stream = Script::broken([openai::frame("a")], crate::support::Ending::Stall);
+    for (script, body) in [
+        (Script::Stall, openai::chat("m")),
+        (stream, openai::streamed("m")),
+    ] {
+        let one = ScriptedUpstream::start([script]).await;
+        let yaml = Yaml::new()
+            .patient("one", &one.base_url())
+            .and(&format!("routing: {{retries: {{max: 0}}, {BREAKER}}}"));
+        let gateway = TestGateway::with(&yaml).await;
+        for _ in 0..4 {
+            let request = Request::chat(body.clone()).header("x-gateway-timeout", "0.1");
+            let answer = gateway.call(request).await;
+            assert!(answer.text().contains("X-Gateway-Timeout"), "{answer:?}");
+        }
+        assert_eq!(one.count(), 4);
+        one.follow([good()]);
+        let answer = gateway.call(chat()).await;
+        assert_eq!(answer.status, 200, "another client: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_says_who_failed_who_took_over_and_who_is_back() {
     let one = ScriptedUpstream::start([failing()]).await;
     let two = ScriptedUpstream::start([good()]).await;

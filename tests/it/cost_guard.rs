@@ -67,3 +67,30 @@ async fn where_all_are_too_dear_the_estimate_is_told_and_nobody_is_asked() {
     let answer = gateway.call(ask("one/m", 10_000)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_client_may_lower_the_limit_and_each_of_several_answers_costs() {
+    let one = upstream().await;
+    let yaml = Yaml::new()
+        .provider_with("one", &one.base_url(), ", kind: openai")
+        .and("pools: {p: [{provider: one, model: gpt-4o}]}")
+        .and("routing: {max_cost_per_request: 0.1, retries: {max: 0}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let status = async |limit: &str, answers: u64| {
+        let body = json!({"model": "p", "max_tokens": 1000, "n": answers,
+            "messages": [{"role": "user", "content": "hello"}]});
+        let request = Request::chat(body.to_string()).header("x-gateway-max-cost", limit);
+        gateway.call(request).await
+    };
+    assert_eq!(status("0.05", 1).await.status, 200);
+    let refused = status("0.001", 1).await;
+    assert_eq!((refused.status, one.count()), (400, 1), "{refused:?}");
+    assert_eq!(refused.openai_error()["code"], "max_cost_exceeded");
+    let refused = status("0.05", 10).await;
+    assert_eq!(refused.openai_error()["code"], "max_cost_exceeded");
+    // The operator's own limit stands.
+    assert_eq!(status("100", 20).await.status, 400);
+    let wrong = status("cheap", 1).await;
+    assert_eq!((wrong.status, one.count()), (400, 1), "{wrong:?}");
+    assert_eq!(wrong.openai_error()["code"], "invalid_body");
+}

@@ -196,28 +196,36 @@ async fn a_fallback_may_speak_another_dialect() {
 
 #[tokio::test]
 async fn a_key_that_is_refused_is_followed_by_the_next_and_never_used_again() {
-    let refused = Script::json(401, openai::error("Incorrect API key provided."));
-    let one = ScriptedUpstream::start([refused, good()]).await;
-    let yaml = Yaml::new()
-        .and(&format!(
-            "providers: {{one: {{base_url: \"{}\", models: [m], api_keys: [key-a, key-b]}}}}",
-            one.base_url()
-        ))
-        .and("routing: {retries: {base_seconds: 5}}");
-    let gateway = TestGateway::with(&yaml).await;
-    let started = std::time::Instant::now();
-    for _ in 0..6 {
-        let answer = gateway.call(chat()).await;
-        assert_eq!(answer.text(), openai::completion("hi"), "{answer:?}");
+    for (status, said) in [
+        (401, "Incorrect API key provided."),
+        (
+            403,
+            "Your API key does not have permission to use the specified resource.",
+        ),
+    ] {
+        let refused = Script::json(status, openai::error(said));
+        let one = ScriptedUpstream::start([refused, good()]).await;
+        let yaml = Yaml::new()
+            .and(&format!(
+                "providers: {{one: {{base_url: \"{}\", models: [m], api_keys: [key-a, key-b]}}}}",
+                one.base_url()
+            ))
+            .and("routing: {retries: {base_seconds: 5}}");
+        let gateway = TestGateway::with(&yaml).await;
+        let started = std::time::Instant::now();
+        for _ in 0..6 {
+            let answer = gateway.call(chat()).await;
+            assert_eq!(answer.text(), openai::completion("hi"), "{answer:?}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(1), "at once");
+        let exchanges = one.exchanges();
+        let keys: Vec<_> = exchanges
+            .iter()
+            .map(|exchange| exchange.header("authorization"))
+            .collect();
+        assert_eq!(keys.len(), 7, "{keys:?}");
+        assert!(keys[1..].iter().all(|key| *key != keys[0]), "{keys:?}");
     }
-    assert!(started.elapsed() < Duration::from_secs(1), "at once");
-    let exchanges = one.exchanges();
-    let keys: Vec<_> = exchanges
-        .iter()
-        .map(|exchange| exchange.header("authorization"))
-        .collect();
-    assert_eq!(keys.len(), 7, "{keys:?}");
-    assert!(keys[1..].iter().all(|key| *key != keys[0]), "{keys:?}");
 }
 
 #[tokio::test]
@@ -248,6 +256,19 @@ async fn the_only_key_is_refused_and_nobody_else_is_there() {
         (&json!("one"), &json!(401)),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn no_key_is_benched_for_longer_than_the_cap_whatever_its_provider_says() {
+    let refused = Script::json(401, openai::error("who are you?"))
+        .with_header("retry-after", "18446744073709549568");
+    let scene = scene(refused, good(), "", "key_bench_cap_seconds: 90").await;
+    let answer = scene.gateway.call(Request::chat(openai::chat("m"))).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let health = scene.gateway.admin("/admin/health").await.json();
+    let benched = &health["providers"]["one"]["keys"]["benched"][0];
+    let left = benched["seconds_left"].as_f64().unwrap();
+    assert!((80.0..=90.0).contains(&left), "{health}");
 }
 
 #[tokio::test]
@@ -294,4 +315,34 @@ async fn a_pool_that_is_a_fallback_is_asked_for_the_clients_model() {
     );
     let asked: Value = serde_json::from_slice(&two.last().body).unwrap();
     assert_eq!(asked["model"], "m");
+}
+
+#[tokio::test]
+async fn a_client_may_name_its_own_fallbacks_among_what_it_may_use() {
+    let one = ScriptedUpstream::start([Script::json(500, openai::error("no"))]).await;
+    let two = ScriptedUpstream::start([good()]).await;
+    let yaml = Yaml::new()
+        .key("small", "small-key", ", models: [m]")
+        .and(&format!(
+            "providers:\n  one: {{base_url: \"{}\", models: [m]}}\n  two: {{base_url: \"{}\", models: [big]}}",
+            one.base_url(),
+            two.base_url(),
+        ))
+        .and("routing: {retries: {max: 0}, fallbacks: {n: [m]}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let ask = |names: &str| chat().header("x-gateway-fallbacks", names);
+    for names in ["big", "one/other, two/big"] {
+        let answer = gateway.call(ask(names)).await;
+        assert_eq!(answer.header("x-provider"), Some("two"), "{answer:?}");
+        assert_eq!(two.last().header("x-gateway-fallbacks"), None);
+    }
+    let answer = gateway.call(ask("bigg")).await;
+    assert_eq!((answer.status, two.count()), (404, 2), "{answer:?}");
+    assert!(answer.text().contains("big"), "{answer:?}");
+    let body = openai::chat("m");
+    let limited = Request::post("/v1/chat/completions", body).bearer("small-key");
+    let answer = gateway
+        .call(limited.header("x-gateway-fallbacks", "big"))
+        .await;
+    assert_eq!((answer.status, two.count()), (403, 2), "{answer:?}");
 }

@@ -109,3 +109,65 @@ async fn a_client_that_leaves_takes_both_along() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(gateway.request_logs().len(), 1, "one request, one line");
 }
+
+/// Does that after so long.
+async fn slow(script: Script, seconds: f64) -> ScriptedUpstream {
+    ScriptedUpstream::start([script.after(Duration::from_secs_f64(seconds))]).await
+}
+
+#[tokio::test]
+async fn a_request_has_one_line_whoever_of_the_two_fails() {
+    let good = || Script::json(200, openai::completion("hi"));
+    let bad = || Script::json(400, openai::error("no"));
+    for (first, second, status, provider) in [
+        (bad(), good(), 200, "two"),
+        (bad(), bad(), 400, "one"),
+        (good(), bad(), 200, "one"),
+    ] {
+        let (one, two) = (slow(first, 0.4).await, slow(second, 0.6).await);
+        let gateway = gateway(&one, &two).await;
+        let answer = gateway.call(Request::chat(openai::chat("m"))).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("x-provider"), Some(provider));
+        let record = gateway.request_log(&answer).await;
+        assert_eq!(record["status"], status, "{record}");
+        assert_eq!(record["provider"], provider, "{record}");
+        gateway
+            .wait_metric("gateway_requests_in_flight", &[], |open| open < 0.5)
+            .await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(gateway.request_logs().len(), 1, "one request, one line");
+        let counted = gateway.metric("gateway_requests_total", &[]).await;
+        assert!((counted - 1.0).abs() < 0.1, "{counted}");
+    }
+}
+
+#[tokio::test]
+async fn neither_of_the_two_asks_whom_the_other_asks() {
+    let one = slow(Script::json(500, openai::error("no")), 0.4).await;
+    let two = slow(Script::json(200, openai::completion("hi")), 0.8).await;
+    let gateway = gateway(&one, &two).await;
+    let answer = gateway.call(Request::chat(openai::chat("m"))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!((one.count(), two.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_repeats_of_both_are_counted_together() {
+    let failing = || Script::json(500, openai::error("no"));
+    let (one, two) = (slow(failing(), 0.3).await, slow(failing(), 0.3).await);
+    let yaml = Yaml::new()
+        .patient("one", &one.base_url())
+        .patient("two", &two.base_url())
+        .pooled()
+        .and(
+            "routing: {retries: {max: 2, base_seconds: 0.01}, breaker: {enabled: false}, \
+             hedge: {enabled: true, min_seconds: 0.1}}",
+        );
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(Request::chat(openai::chat("m"))).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!(one.count() + two.count(), 4, "two first calls, two repeats");
+    assert_eq!(gateway.request_logs().len(), 1, "one request, one line");
+}

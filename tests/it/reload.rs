@@ -175,3 +175,45 @@ async fn reloads_under_load_lose_no_request() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn breakers_that_are_turned_off_keep_nobody_away_and_targets_that_are_gone_are_forgotten() {
+    let one = ScriptedUpstream::start([Script::json(500, "{}")]).await;
+    let yaml = |model: &str, rules: &str| {
+        single(&one.base_url())
+            .and(&format!(
+                "pools: {{p: [{{provider: one, model: {model}}}]}}"
+            ))
+            .and(&format!(
+                "routing: {{retries: {{max: 0}}, breaker: {{{rules}}}}}"
+            ))
+            .build()
+    };
+    let on = "consecutive_failures: 1, cooldown_seconds: 300";
+    let gateway = TestGateway::start(&yaml("old", on)).await;
+    assert_eq!(status(&gateway, "p").await, 502);
+    assert_eq!(status(&gateway, "p").await, 503);
+    let health = async || gateway.admin("/admin/health").await.json()["providers"]["one"].clone();
+    assert_eq!(health().await["targets"]["old"]["breaker"], "open");
+    gateway.write_config(&yaml("old", &format!("{on}, enabled: false")));
+    gateway.signal(Signal::HUP);
+    gateway.wait_events("config_reloaded", 1).await;
+    assert_eq!(health().await["targets"]["old"]["breaker"], "closed");
+    for _ in 0..3 {
+        assert_eq!(status(&gateway, "p").await, 502, "asked each time");
+    }
+    gateway.write_config(&yaml("old", on));
+    gateway.signal(Signal::HUP);
+    gateway.wait_events("config_reloaded", 2).await;
+    assert_eq!(status(&gateway, "p").await, 502);
+    assert_eq!(health().await["healthy"], false);
+    gateway.write_config(&yaml("new", on));
+    gateway.signal(Signal::HUP);
+    gateway.wait_events("config_reloaded", 3).await;
+    let after = health().await;
+    assert_eq!(
+        (&after["healthy"], &after["targets"]["old"]),
+        (&true.into(), &().into()),
+        "{after}"
+    );
+}

@@ -1,13 +1,15 @@
 //! Streams that break: gone on with by another provider (`routing.resume`), or begun anew where the client
 //! has seen nothing (`routing.hold_until_first_event`).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Ending, Request, Script, ScriptedUpstream, TestGateway, anthropic,
+    Answer, Ending, Http1, Request, Script, ScriptedUpstream, Step, TestGateway, anthropic,
     config::{CLIENT_KEY, Yaml},
-    openai, sse,
+    eventually, openai, sse,
 };
 
 /// As a provider says it, word by word; with a space at the end of each.
@@ -301,6 +303,21 @@ async fn where_nobody_can_go_on_the_stream_ends_with_an_error() {
 }
 
 #[tokio::test]
+async fn the_first_byte_of_a_stream_is_the_first_providers() {
+    let whole = openai_frames(&WORDS, (10, 8));
+    let one = ScriptedUpstream::start([Script::broken(whole[..4].to_vec(), Ending::Reset)]).await;
+    let rest = Script::broken(openai_frames(&WORDS[3..], (14, 5)), Ending::Whole);
+    let two = ScriptedUpstream::start([rest.after(Duration::from_millis(700))]).await;
+    let gateway = gateway(&one, &two, "openai", "resume: true").await;
+    let answer = gateway.call(ask()).await;
+    assert_eq!(hear(&answer).text, text());
+    let record = gateway.request_log(&answer).await;
+    let [first_byte, whole] =
+        ["first_byte_ms", "latency_ms"].map(|name| record[name].as_u64().unwrap());
+    assert!(first_byte + 600 < whole, "{record}");
+}
+
+#[tokio::test]
 async fn several_may_break_one_after_the_other() {
     let whole = |from: usize| openai_frames(&WORDS[from..], (1, 1));
     let one = ScriptedUpstream::start([
@@ -314,7 +331,7 @@ async fn several_may_break_one_after_the_other() {
         &one,
         &two,
         "openai",
-        "resume: true, fallbacks: {m: [one/m]}",
+        "resume: true, fallbacks: {m: [one/again]}",
     )
     .await;
     let heard = hear(&gateway.call(ask()).await);
@@ -399,6 +416,90 @@ async fn an_answer_that_is_held_comes_whole() {
         (heard.text.as_str(), heard.usage, two.count()),
         (text().as_str(), Some((10, 8)), 0)
     );
+}
+
+#[tokio::test]
+async fn thoughts_are_content_and_the_client_never_gets_two_streams_in_one() {
+    for thoughts in [3, 300] {
+        let thought = anthropic::event(&json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "thinking_delta", "thinking": "well "}}));
+        let mut begun = vec![
+            anthropic::start()[0].clone(),
+            anthropic::event(&json!({"type": "content_block_start", "index": 0,
+                "content_block": {"type": "thinking", "thinking": "", "signature": ""}})),
+        ];
+        begun.extend(std::iter::repeat_n(thought, thoughts));
+        let mut steps = Vec::new();
+        for frame in begun {
+            steps.push(Step::Write(frame));
+            steps.push(Step::Pause(Duration::from_millis(1)));
+        }
+        let ending = Ending::Truncate;
+        let one = ScriptedUpstream::start([Script::Stream { steps, ending }]).await;
+        let whole = Script::broken(anthropic_frames(&WORDS), Ending::Whole);
+        let two = ScriptedUpstream::start([whole]).await;
+        let kind = ", kind: anthropic";
+        let yaml = Yaml::new()
+            .provider_with("one", &one.base_url(), kind)
+            .provider_with("two", &two.base_url(), kind)
+            .pooled()
+            .and("routing: {retries: {max: 0}, hold_until_first_event: true}");
+        let gateway = TestGateway::with(&yaml).await;
+        let mut body = anthropic::messages("m");
+        body["stream"] = json!(true);
+        let answer = gateway
+            .call(Request::post("/v1/messages", body.to_string()).bearer(CLIENT_KEY))
+            .await;
+        let count = |what: &str| answer.text().matches(what).count();
+        assert_eq!(count("event: message_start"), 1, "{thoughts}: {answer:?}");
+        assert_eq!(count("event: error"), 1, "{thoughts}: {answer:?}");
+        assert_eq!(count("thinking_delta"), thoughts, "all that was thought");
+        assert_eq!(two.count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_and_leaves_leaves_nothing_behind() {
+    // The provider breaks off while the gateway waits for the client to read: what the system's buffers hold
+    // is not known, so that many sizes are tried.
+    const PIECE: usize = 16 << 10;
+    let text = "x".repeat(PIECE);
+    let two = ScriptedUpstream::start([Script::json(500, "{}")]).await;
+    let scripts = (150..230).step_by(4).map(|pieces| {
+        let frames = vec![openai::frame(&text); pieces];
+        Script::broken(frames, Ending::Truncate)
+    });
+    let count = 20;
+    let one = ScriptedUpstream::start(scripts).await;
+    let yaml = Yaml::new()
+        .patient("one", &one.base_url())
+        .patient("two", &two.base_url())
+        .pooled()
+        .and("routing: {retries: {max: 0}, breaker: {enabled: false}, resume: true}");
+    let gateway = TestGateway::with(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = Http1::over(socket.connect(gateway.address).await.unwrap());
+        client.send(&ask()).await.unwrap();
+        client.head().await.unwrap();
+        clients.push(client);
+    }
+    // Until nothing moves any more.
+    let written = || one.exchanges().iter().map(|call| call.writes.len()).sum();
+    let mut before: usize = 0;
+    eventually("all wait for their clients", async || {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::mem::replace(&mut before, written()) == before
+    })
+    .await;
+    drop(clients);
+    gateway
+        .wait_metric("gateway_requests_in_flight", &[], |open| open < 0.5)
+        .await;
+    let records = gateway.wait_events("request", count).await;
+    assert_eq!(records.len(), count, "one request, one line");
 }
 
 /// The frames of a recorded stream, and the text that each adds.

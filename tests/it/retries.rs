@@ -227,3 +227,134 @@ async fn retries_end_where_the_budget_does() {
     }
     assert_eq!(one.count(), 14, "ten requests and four retries");
 }
+
+/// Two providers in a pool, `one` first; `retries` such as `max: 1`.
+async fn pair(
+    one: impl IntoIterator<Item = Script>,
+    two: impl IntoIterator<Item = Script>,
+    routing: &str,
+) -> (ScriptedUpstream, ScriptedUpstream, TestGateway) {
+    let one = ScriptedUpstream::start(one).await;
+    let two = ScriptedUpstream::start(two).await;
+    let yaml = Yaml::new()
+        .provider("one", &one.base_url())
+        .provider("two", &two.base_url())
+        .pooled()
+        .and(&format!("routing: {{{routing}}}"));
+    let gateway = TestGateway::with(&yaml).await;
+    (one, two, gateway)
+}
+
+#[tokio::test]
+async fn one_that_wants_to_be_left_alone_is_and_the_other_is_asked_again() {
+    let fast = format!("retries: {{{FAST}}}");
+    let alone = |seconds: &str| failing(429).with_header("retry-after", seconds);
+    let (one, two, gateway) = pair([alone("20")], [failing(500), good()], &fast).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!((one.count(), two.count()), (1, 2));
+
+    // Longer than anybody waits: the first one may do better all the same.
+    let (one, two, gateway) = pair([failing(500), good()], [alone("60")], &fast).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!((one.count(), two.count()), (2, 1));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_whom_fallback_on_excludes_whatever_is_left_of_the_budget() {
+    for retries in ["max: 0", "budget_size: 0"] {
+        let routing = format!("fallback_on: [connection], retries: {{{retries}, {FAST}}}");
+        let (one, two, gateway) = pair([failing(500)], [good()], &routing).await;
+        let answer = gateway.call(chat()).await;
+        assert_eq!((one.count(), two.count()), (1, 0), "{retries}: {answer:?}");
+        let said = answer.openai_error()["message"].to_string();
+        assert!(said.contains("no"), "its own words: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_asked_once_wherever_its_name_stands() {
+    let one = ScriptedUpstream::start([failing(500)]).await;
+    let two = ScriptedUpstream::start([failing(500)]).await;
+    let yaml = Yaml::new()
+        .provider("one", &one.base_url())
+        .provider("two", &two.base_url())
+        .and("routes: [{model: m, pool: both}]")
+        .and(
+            "pools: {both: {strategy: priority, targets: [{provider: one}, {provider: two, model: x}]}, \
+             again: [{provider: two, model: x}]}",
+        )
+        .and("routing: {retries: {max: 0}, fallbacks: {m: [again, two/x]}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!((one.count(), two.count()), (1, 1), "{answer:?}");
+    assert_eq!(answer.header("x-gateway-attempts"), Some("2"));
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_no_reason_not_to_ask_the_other_again() {
+    let one = ScriptedUpstream::start([failing(500), good()]).await;
+    let yaml = Yaml::new()
+        .provider("one", &one.base_url())
+        .provider("two", "http://nowhere.invalid/v1")
+        .pooled()
+        .and(&format!("routing: {{retries: {{{FAST}}}}}"));
+    let gateway = TestGateway::with(&yaml).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!((answer.status, one.count()), (200, 2), "{answer:?}");
+    let log = gateway.request_log(&answer).await;
+    let outcomes: Vec<_> = log["attempts"].as_array().unwrap().iter().collect();
+    assert!(
+        outcomes.iter().any(|call| call["outcome"] == "dns"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn the_log_the_metrics_and_the_headers_name_nobody_who_was_not_asked() {
+    let one = ScriptedUpstream::start([failing(500)]).await;
+    let two = ScriptedUpstream::start([failing(500)]).await;
+    let yaml = Yaml::new()
+        .provider("one", &one.base_url())
+        .provider("two", &two.base_url())
+        .and("pools: {p: [{provider: one, model: x}], q: [{provider: two, model: x}]}")
+        .and("routes: [{model: m, pool: p, fallbacks: [q]}]")
+        .and("routing: {retries: {budget_size: 0}}");
+    let gateway = TestGateway::with(&yaml).await;
+    // It is known to fail.
+    gateway.call(Request::chat(openai::chat("q"))).await;
+    let answer = gateway.call(chat()).await;
+    assert_eq!(
+        (one.count(), two.count()),
+        (1, 1),
+        "no budget for the other"
+    );
+    assert_eq!(answer.header("x-provider"), Some("one"), "{answer:?}");
+    assert_eq!(answer.header("x-gateway-pool"), Some("p"), "{answer:?}");
+    let log = gateway.request_log(&answer).await;
+    assert_eq!(
+        (&log["provider"], &log["served_model"]),
+        (&"one".into(), &"x".into()),
+        "{log}"
+    );
+    for provider in ["one", "two"] {
+        let labels = [("provider", provider)];
+        let counted = gateway.metric("gateway_requests_total", &labels).await;
+        assert!((counted - 1.0).abs() < 0.1, "{provider}: {counted}");
+    }
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_is_dead_is_replaced_once() {
+    let slow = good().after(Duration::from_millis(300));
+    let scene = scene([slow], "max: 0").await;
+    // As many connections, and all of them close when they are used again.
+    let calls = (0..5).map(|_| scene.gateway.call(chat()));
+    for answer in crate::support::all(calls).await {
+        assert_eq!(answer.status, 200);
+    }
+    scene.one.follow([Script::CloseBeforeHead]);
+    let answer = scene.gateway.call(chat()).await;
+    assert_eq!((answer.status, scene.one.count()), (502, 7), "{answer:?}");
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Object, object};
 use crate::{
     admin::{
-        input::Anything,
+        input::{Anything, Patch},
         operation::{Call, Operation, Reach, Route},
         providers::credentials::{known, sealer},
         refusal::Refusal,
@@ -30,6 +30,17 @@ pub(in crate::admin) struct CredentialBody {
     credential_info: Object,
     #[serde(default)]
     credential_values: Option<std::collections::BTreeMap<String, Secret>>,
+    #[serde(default)]
+    display_name: Option<String>,
+}
+
+/// What is said of a credential that is there. What is not said stays.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::admin) struct CredentialChange {
+    credential_info: Object,
+    credential_values: Option<std::collections::BTreeMap<String, Secret>>,
+    display_name: Patch<String>,
 }
 
 fn row(credential: &Credential) -> Object {
@@ -40,7 +51,7 @@ fn row(credential: &Credential) -> Object {
         credential.provider.clone().into(),
     );
     object(json!({
-        "credential_name": credential.id, "credential_info": info,
+        "credential_name": credential.id, "display_name": credential.label, "credential_info": info,
         "credential_values": {"api_key": credential.masked.replace('…', "...")},
     }))
 }
@@ -70,6 +81,7 @@ impl Operation for New {
         known(&call, &store, &provider).await?;
         let mut credential = Credential::new(&provider);
         credential.id = body.credential_name;
+        credential.label = body.display_name;
         credential.details = body.credential_info;
         credential.details.insert(RESERVED.to_owned(), true.into());
         let secrets: Secrets = body.credential_values.unwrap_or_default();
@@ -120,6 +132,43 @@ impl Operation for Show {
     async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
         let credential = call.store()?.get::<Credential>(call.path("name")).await?;
         Ok(row(&credential))
+    }
+}
+
+/// Changes a credential.
+pub(in crate::admin) struct Update;
+
+impl Operation for Update {
+    const ROUTE: Route = Route::patch(
+        "/credentials/{name}",
+        Reach::All,
+        "Changes a credential: what it is called, what is said of it, single secrets of it.",
+    )
+    .of_litellm();
+    type Query = Anything;
+    type Body = CredentialChange;
+    type Answer = Object;
+
+    async fn run(call: Call, _: Anything, mut body: CredentialChange) -> Result<Object, Refusal> {
+        let (store, sealer) = (call.store()?, sealer(&call)?);
+        // What it is for is sealed into it.
+        body.credential_info.remove("custom_llm_provider");
+        body.credential_info.remove(RESERVED);
+        let change = |credential: &mut Credential| {
+            body.display_name.apply(&mut credential.label);
+            credential.details.extend(body.credential_info);
+            match body.credential_values {
+                Some(values) if !values.is_empty() => {
+                    let mut secrets = credential.secrets(&sealer)?;
+                    secrets.extend(values);
+                    credential.seal(&secrets, &sealer)
+                }
+                _ => Ok(()),
+            }
+        };
+        let name = call.path("name");
+        let changed = store.update::<Credential>(name, call.by(), change).await?;
+        Ok(row(&changed))
     }
 }
 

@@ -131,6 +131,25 @@ impl Operation for Liveliness {
     }
 }
 
+/// The same by the word that orchestrators use.
+pub(in crate::admin) struct Liveness;
+
+impl Operation for Liveness {
+    const ROUTE: Route = Route::get(
+        "/health/liveness",
+        Reach::Public,
+        "Whether the process lives.",
+    )
+    .of_litellm();
+    type Query = Anything;
+    type Body = Anything;
+    type Answer = String;
+
+    async fn run(call: Call, query: Anything, body: Anything) -> Result<String, Refusal> {
+        Liveliness::run(call, query, body).await
+    }
+}
+
 /// Answers whether requests can be taken.
 pub(in crate::admin) struct Readiness;
 

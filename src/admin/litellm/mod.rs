@@ -14,6 +14,7 @@ pub(super) mod logs;
 pub(super) mod models;
 mod rows;
 pub(super) mod spend;
+pub(super) mod team_pages;
 pub(super) mod teams;
 pub(super) mod users;
 

@@ -15,7 +15,11 @@ fn shape() -> Shape<'static> {
 }
 
 fn key(body: &Value) -> Key {
-    shape().key(body.to_string().as_bytes(), None).unwrap()
+    of(shape(), &body.to_string(), None).unwrap()
+}
+
+fn of(shape: Shape<'_>, body: &str, temperature: Option<f64>) -> Result<Key, Varies> {
+    shape.key(&scan(body.as_bytes()).unwrap(), temperature)
 }
 
 fn full() -> Value {
@@ -49,7 +53,7 @@ fn what_shapes_an_answer_tells_keys_apart() {
 #[test]
 fn what_surrounds_the_body_tells_keys_apart() {
     let body = full().to_string();
-    let of = |shape: Shape<'_>| shape.key(body.as_bytes(), None).unwrap();
+    let of = |shape| of(shape, &body, None).unwrap();
     let others = [
         Shape {
             partition: Partition::Team("b"),
@@ -115,7 +119,7 @@ fn strategies_count_less() {
             targets,
             ..shape()
         };
-        shape.key(body.to_string().as_bytes(), None).unwrap()
+        super::tests::of(shape, &body.to_string(), None).unwrap()
     };
     let mut timestamped = full();
     timestamped["seed"] = json!(8);
@@ -133,7 +137,7 @@ fn strategies_count_less() {
 
 #[test]
 fn chance_and_state_have_no_key() {
-    let varies = |body: Value, temperature| shape().key(body.to_string().as_bytes(), temperature);
+    let varies = |body: Value, temperature| of(shape(), &body.to_string(), temperature);
     for (body, temperature, why) in [
         (json!({}), Some(0.7), Varies::Temperature),
         (
@@ -193,7 +197,7 @@ proptest! {
     #[test]
     fn two_teams_never_share_a_key(team in ".{0,6}", other in ".{0,6}", name in "[a-z]{1,4}", value in json_value()) {
         let body = json!({"messages": [], name: value}).to_string();
-        let of = |partition| Shape { partition, ..shape() }.key(body.as_bytes(), None);
+        let of = |partition| of(Shape { partition, ..shape() }, &body, None);
         prop_assert_eq!(of(Partition::Team(&team)) == of(Partition::Team(&other)), team == other);
         prop_assert_ne!(of(Partition::Team(&team)), of(Partition::Key(&team)));
     }
@@ -209,6 +213,6 @@ proptest! {
         let forwards: Map<String, Value> = members.iter().cloned().collect();
         let backwards: Map<String, Value> = forwards.clone().into_iter().rev().collect();
         let pretty = serde_json::to_string_pretty(&backwards).unwrap();
-        prop_assert_eq!(shape().key(pretty.as_bytes(), None), shape().key(Value::Object(forwards).to_string().as_bytes(), None));
+        prop_assert_eq!(of(shape(), &pretty, None), of(shape(), &Value::Object(forwards).to_string(), None));
     }
 }

@@ -15,8 +15,10 @@ pub(super) fn json(by: By, which: &Which, sums: &[Sum]) -> Value {
         .iter()
         .map(|sum| {
             let mut line = json!(sum);
-            if by.is_time() {
-                line["name"] = name(by, sum).into();
+            if by.is_time()
+                && let Some(members) = line.as_object_mut()
+            {
+                members.insert("name".to_owned(), name(by, sum).into());
             }
             line
         })

@@ -332,3 +332,29 @@ fn an_access_keys_id_and_session_belong_to_its_secret() {
     let other = "providers: {bedrock: {api_key: x, settings: {access_key_id: AKIDOTHER}}}";
     assert_eq!(parts(other), (true, false));
 }
+
+#[test]
+fn providers_that_share_are_named_once_and_their_weights_are_to_blame_for_themselves() {
+    let shared = of(&[
+        ("GATEWAY_PROVIDERS", "openai, anthropic"),
+        ("GATEWAY_WEIGHTS", "70,0"),
+    ]);
+    assert_eq!(shared.problems, [""; 0]);
+    assert_eq!(shared.config.routing.providers["anthropic"], 0);
+    for weights in ["0,0", "70", "2000,1", "a,b", "-1,1"] {
+        let applied = of(&[
+            ("GATEWAY_PROVIDERS", "openai,anthropic"),
+            ("GATEWAY_WEIGHTS", weights),
+        ]);
+        let [problem] = &applied.problems[..] else {
+            panic!("{weights}: {:?}", applied.problems)
+        };
+        assert!(problem.contains("GATEWAY_WEIGHTS: takes"), "{problem}");
+    }
+    let twice = of(&[("GATEWAY_PROVIDERS", "openai,openai")]);
+    assert!(
+        twice.problems[0].contains("GATEWAY_PROVIDERS: takes"),
+        "{:?}",
+        twice.problems
+    );
+}

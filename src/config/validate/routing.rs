@@ -1,10 +1,14 @@
 //! Checks of `pools`, `routes`, `aliases` and `default_model`: every name must lead somewhere.
 
+use std::collections::BTreeSet;
+
 use super::Check;
-use crate::providers::catalog;
+use crate::{config::Provider, pattern, providers::catalog};
 
 /// Pingora keeps a list as long as all weights together.
-const MAX_WEIGHT: u16 = 1000;
+pub(in crate::config) const MAX_WEIGHT: u16 = 1000;
+/// Copies are counted in parts of a million.
+const LEAST_PERCENT: f64 = 0.0001;
 
 impl Check<'_> {
     pub(super) fn routing(&mut self) {
@@ -37,6 +41,11 @@ impl Check<'_> {
                 };
                 self.at_most(&format!("{path}.weight"), target.weight, MAX_WEIGHT);
                 self.provider(&format!("{path}.provider"), &target.provider);
+                if let (Some(provider), Some(model)) =
+                    (self.config.providers.get(&target.provider), &target.model)
+                {
+                    self.may_be_asked(&format!("{path}.model"), &target.provider, provider, model);
+                }
                 if target
                     .model
                     .as_deref()
@@ -49,9 +58,44 @@ impl Check<'_> {
         }
     }
 
+    /// Checks that a provider may be asked for a model.
+    fn may_be_asked(&mut self, path: &str, name: &str, provider: &Provider, model: &str) {
+        if !model.trim().is_empty() && !provider.served(name).allows(model) {
+            let message = format!(
+                "`{name}` may not be asked for `{model}`: its `allowed_models` do not hold it"
+            );
+            self.problem(path, message);
+        }
+    }
+
+    /// Checks that there is a provider of the operator's own that may be asked for a model.
+    fn local(&mut self, path: &str, model: &str) {
+        let providers = &self.config.providers;
+        let is_local =
+            |name: &str, provider: &Provider| provider.entry(name).is_some_and(|entry| entry.local);
+        let named = providers.get_key_value("local");
+        let found = named.or_else(|| providers.iter().find(|(name, own)| is_local(name, own)));
+        match found {
+            Some((name, provider)) => self.may_be_asked(path, name, provider, model),
+            None => {
+                let message =
+                    "there is no local provider; set LOCAL_LLM_BASE_URL or OLLAMA_BASE_URL";
+                self.problem(path, message);
+            }
+        }
+    }
+
     fn routes(&mut self) {
+        let mut names = BTreeSet::new();
         for (index, route) in self.config.routes.iter().enumerate() {
             let path = format!("routes.{index}");
+            if let Some(name) = &route.name
+                && !names.insert(name)
+            {
+                let message =
+                    format!("there is another route `{name}`; headers could not tell them apart");
+                self.problem(&format!("{path}.name"), message);
+            }
             if route.model.trim().is_empty() {
                 let path = format!("{path}.model");
                 self.problem(
@@ -82,12 +126,13 @@ impl Check<'_> {
             }
             let chain = route.fallbacks.iter().flatten().enumerate();
             for (index, name) in chain {
-                self.target(&format!("{path}.fallbacks.{index}"), name);
+                self.leads(&format!("{path}.fallbacks.{index}"), name);
             }
             if let Some(shadow) = &route.shadow {
-                self.target(&format!("{path}.shadow.to"), &shadow.to);
-                if !(0.0..=100.0).contains(&shadow.percent) {
-                    self.problem(&format!("{path}.shadow.percent"), "must be from 0 to 100");
+                self.leads(&format!("{path}.shadow.to"), &shadow.to);
+                if shadow.percent != 0.0 && !(LEAST_PERCENT..=100.0).contains(&shadow.percent) {
+                    let message = format!("must be 0, or from {LEAST_PERCENT} to 100");
+                    self.problem(&format!("{path}.shadow.percent"), message);
                 }
             }
             self.price(
@@ -134,6 +179,9 @@ impl Check<'_> {
             self.provider(&path, name);
             self.at_most(&path, *weight, MAX_WEIGHT);
         }
+        if !rules.providers.is_empty() && rules.providers.values().all(|weight| *weight == 0) {
+            self.problem("routing.providers", "nobody has a weight above 0");
+        }
         let chains = [
             ("fallbacks", &rules.fallbacks),
             ("context_window_fallbacks", &rules.context_window_fallbacks),
@@ -141,12 +189,12 @@ impl Check<'_> {
         for (section, chains) in chains {
             for (model, chain) in chains {
                 for (index, name) in chain.iter().enumerate() {
-                    self.target(&format!("routing.{section}.{model}.{index}"), name);
+                    self.leads(&format!("routing.{section}.{model}.{index}"), name);
                 }
             }
         }
         for (index, name) in rules.default_fallbacks.iter().enumerate() {
-            self.target(&format!("routing.default_fallbacks.{index}"), name);
+            self.leads(&format!("routing.default_fallbacks.{index}"), name);
         }
         for (path, share) in [
             ("routing.breaker.failure_rate", rules.breaker.failure_rate),
@@ -214,20 +262,65 @@ impl Check<'_> {
             self.problem(path, format!("a model is missing after `{prefix}/`"));
         }
         // Some providers' own model names hold a `/`.
-        let listed = || {
-            config.providers.iter().any(|(name, provider)| {
-                let more = provider.entry(name).map(|entry| &entry.models);
-                let known = provider.models.iter().chain(more.into_iter().flatten());
-                known.into_iter().any(|known| matches(known, target))
-            })
+        let is_served = || {
+            let mut all = config.providers.iter();
+            all.any(|(name, provider)| provider.served(name).holds(target))
         };
         if !reachable
             && !config.pools.contains_key(target)
             && !config.aliases.contains_key(target)
-            && !listed()
+            && !is_served()
         {
             self.provider(path, prefix);
         }
+    }
+
+    /// Checks that a name leads to somebody: a pool, an alias, `provider/model`, `local:model`, or a model that
+    /// a provider lists, owns by custom or takes as it takes any.
+    fn leads(&mut self, path: &str, name: &str) {
+        let config = self.config;
+        // Circles have been told.
+        let next = |name: &&str| config.aliases.get(*name).map(String::as_str);
+        let end = std::iter::successors(Some(name), next)
+            .take(config.aliases.len() + 1)
+            .last()
+            .unwrap_or(name);
+        if end.trim().is_empty() {
+            return self.problem(path, "is empty; write a pool, a model or `provider/model`");
+        }
+        if let Some(model) = end.strip_prefix("local:") {
+            return self.local(path, model);
+        }
+        if let Some((prefix, model)) = end.split_once('/') {
+            if let Some(provider) = config.providers.get(prefix) {
+                self.may_be_asked(path, prefix, provider, model);
+            }
+            return self.target(path, end);
+        }
+        let is_served = config
+            .providers
+            .iter()
+            .any(|(name, provider)| provider.served(name).holds(end));
+        if is_served || self.demo || config.pools.contains_key(end) {
+            return;
+        }
+        let owner = catalog().iter().find(|(name, entry)| {
+            let mut globs = entry.patterns.iter();
+            !config.providers.contains_key(*name) && globs.any(|glob| pattern::matches(glob, end))
+        });
+        let message = match owner {
+            Some((owner, entry)) => format!(
+                "nobody serves the model `{end}`: the provider `{owner}` is not configured; set {}, or list it \
+                 under providers",
+                entry.announced_by().join(" or ")
+            ),
+            None => format!("nobody serves the model `{end}`, and there is no such pool"),
+        };
+        let models = config.providers.iter();
+        let models = models.flat_map(|(name, provider)| provider.served(name).models);
+        let names = config.pools.keys().chain(config.aliases.keys());
+        let known = names.chain(models).map(String::as_str);
+        self.unknown(path, message, end, known);
     }
 
     /// Checks that there is a provider of this name.
@@ -258,23 +351,4 @@ impl Check<'_> {
 /// Whether `name` stands before `other`, or is it.
 fn first(aliases: &indexmap::IndexMap<String, String>, name: &str, other: &str) -> bool {
     aliases.get_index_of(name) <= aliases.get_index_of(other)
-}
-
-/// Whether a name or glob of a provider's list covers `model`; `*` stands for any text.
-fn matches(glob: &str, model: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = parts.next().and_then(|start| model.strip_prefix(start)) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(end) = parts.pop() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(end)
 }

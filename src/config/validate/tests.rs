@@ -53,6 +53,55 @@ default_model: nobody/x
 }
 
 #[test]
+fn fallbacks_and_copies_that_lead_nowhere() {
+    let yaml = "
+providers:
+  openai: {api_key: k}
+  own: {base_url: http://host/v1, models: [mine-1], allowed_models: [mine-1, extra]}
+pools:
+  main: [{provider: own, model: mine-1}, {provider: own, model: other}]
+aliases: {there: mine-1, gone: minne}
+routes:
+  - {name: a, pool: main, fallbacks: [mian, gpt-5-anything, there, gone], shadow: {to: mine-2}}
+  - {name: a, pool: main, shadow: {to: main, percent: 0.00001}}
+routing:
+  fallbacks: {x: [claude-x]}
+  default_fallbacks: [own/other, 'local:qwen', ' ']
+  context_window_fallbacks: {x: [openai/any]}
+  providers: {openai: 0}
+";
+    let expected = [
+        "g.yaml:6:65: pools.main.1.model: `own` may not be asked for `other`: its `allowed_models` do not hold it",
+        "g.yaml:9:39: routes.0.fallbacks.0: nobody serves the model `mian`, and there is no such pool; did you \
+         mean `main`?",
+        "g.yaml:9:68: routes.0.fallbacks.3: nobody serves the model `minne`, and there is no such pool",
+        "g.yaml:9:88: routes.0.shadow.to: nobody serves the model `mine-2`, and there is no such pool; did you \
+         mean `mine-1`?",
+        "g.yaml:10:12: routes.1.name: there is another route `a`; headers could not tell them apart",
+        "g.yaml:10:55: routes.1.shadow.percent: must be 0, or from 0.0001 to 100",
+        "g.yaml:12:19: routing.fallbacks.x.0: nobody serves the model `claude-x`: the provider `anthropic` is not \
+         configured; set ANTHROPIC_API_KEY, or list it under providers",
+        "g.yaml:13:23: routing.default_fallbacks.0: `own` may not be asked for `other`: its `allowed_models` do not \
+         hold it",
+        "g.yaml:13:34: routing.default_fallbacks.1: there is no local provider; set LOCAL_LLM_BASE_URL or \
+         OLLAMA_BASE_URL",
+        "g.yaml:13:48: routing.default_fallbacks.2: is empty; write a pool, a model or `provider/model`",
+        "g.yaml:15:3: routing.providers: nobody has a weight above 0",
+    ];
+    assert_eq!(found(yaml), expected);
+}
+
+#[test]
+fn a_provider_that_takes_any_name_makes_every_fallback_right() {
+    let yaml = "
+providers:
+  vllm: {base_url: http://host/v1}
+routing: {default_fallbacks: [qwen, Qwen/Qwen3-32B]}
+";
+    assert_eq!(found(yaml), [""; 0]);
+}
+
+#[test]
 fn aliases_that_go_in_circles_are_told_once() {
     let yaml = "aliases: {in: b, a: a, b: c, c: d, d: b}";
     assert_eq!(

@@ -24,6 +24,7 @@ pub(super) fn inspect(body: &[u8]) -> Result<Inspection, GatewayError> {
         },
     };
     Ok(Inspection {
+        places: (&members).into(),
         model: text(&members, "model")?.filter(|model| !model.is_empty()),
         model_at,
         stream: stream(&members)?,

@@ -5,8 +5,9 @@ use crate::{
     config::StrategyName,
     providers::pricing,
     routing::{
-        Candidate, Stage, estimate,
-        policy::{Asking, Doubt, Obstacle},
+        Candidate, Limits, Stage, estimate,
+        obstacle::{Doubt, Obstacle},
+        policy::Asking,
     },
 };
 
@@ -23,7 +24,7 @@ impl Asking<'_> {
     pub(super) fn candidates(
         &self,
         stage: &Stage,
-        max_cost: Option<f64>,
+        limits: &Limits,
     ) -> (Choice, Vec<CandidateLook>) {
         let mut looks: Vec<(Rank, CandidateLook)> = match stage {
             Stage::Pool(pool, asked) => {
@@ -33,7 +34,7 @@ impl Asking<'_> {
                     .flat_map(|tier| tier.targets.iter().map(move |target| (tier, target)));
                 targets
                     .map(|(tier, target)| {
-                        let (rank, look) = self.look(&target.candidate(asked), max_cost);
+                        let (rank, look) = self.look(&target.candidate(asked), limits);
                         let weight = Some(target.weight);
                         let priority = tier.priority;
                         (
@@ -51,7 +52,7 @@ impl Asking<'_> {
                 .iter()
                 .map(|candidate| {
                     let member = self.router.members.get(&candidate.provider.name);
-                    let (rank, look) = self.look(candidate, max_cost);
+                    let (rank, look) = self.look(candidate, limits);
                     let priority = member.map_or(0, |member| member.priority);
                     (rank, CandidateLook { priority, ..look })
                 })
@@ -65,14 +66,19 @@ impl Asking<'_> {
         (choice, looks.into_iter().map(|(_, look)| look).collect())
     }
 
-    fn look(&self, candidate: &Candidate, max_cost: Option<f64>) -> (Rank, CandidateLook) {
+    fn look(&self, candidate: &Candidate, limits: &Limits) -> (Rank, CandidateLook) {
         let (provider, health) = (&candidate.provider, &candidate.health);
-        let obstacle = self.obstacle(provider, &candidate.model, health, max_cost);
+        let obstacle = self.obstacle(provider, &candidate.model, health, limits);
         let doubt = self.doubt(provider);
         let (rank, skipped) = match (obstacle, doubt) {
             (Some(Obstacle::NoToken), _) => (Rank::Out, Some("there is no access token")),
             (Some(Obstacle::Breaker), _) => (Rank::Out, Some("its breaker is open")),
             (Some(Obstacle::Price), _) => (Rank::Out, Some("it costs too much")),
+            (Some(Obstacle::NotAllowed), _) => (
+                Rank::Out,
+                Some("its provider's `allowed_models` does not hold it"),
+            ),
+            (Some(Obstacle::Forbidden), _) => (Rank::Out, Some("the key may not use it")),
             (None, Some(Doubt::Down)) => (Rank::Doubtful, Some("the health check finds it down")),
             (None, Some(Doubt::KeysBenched)) => {
                 (Rank::Doubtful, Some("none of its keys worked of late"))

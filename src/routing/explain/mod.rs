@@ -8,7 +8,7 @@ mod words;
 use std::sync::Arc;
 
 use super::{
-    Plan, Stage,
+    Limits, Plan, Stage,
     facts::Facts,
     policy::Asking,
     route::{Arm, Route},
@@ -45,8 +45,13 @@ impl Shape {
 }
 
 impl Asking<'_> {
-    /// Decides about a request that names `model` and perhaps a provider, and says why.
-    pub fn explain(&self, model: Option<&str>, provider: Option<&str>) -> Decision {
+    /// Says what `plan` makes of a request that names `model` and perhaps a provider, and why.
+    pub fn explain(
+        &self,
+        model: Option<&str>,
+        provider: Option<&str>,
+        plan: Result<Plan, GatewayError>,
+    ) -> Decision {
         let asked = self.router.asked(model, provider);
         let mut decision = Decision {
             asked: asked.map(str::to_owned),
@@ -64,7 +69,7 @@ impl Asking<'_> {
             }
             (None, None) => {}
         }
-        match self.router.plan(model, provider, self.facts) {
+        match plan {
             Ok(plan) => self.follow(plan, &mut decision),
             Err(error) => decision.error = Some((&error).into()),
         }
@@ -97,16 +102,17 @@ impl Asking<'_> {
         decision.variant = reason.variant.as_ref().map(ToString::to_string);
         decision.variants = route.map(variants).unwrap_or_default();
         decision.shadow = plan.shadow.as_ref().map(shadow);
-        decision.max_cost_usd = plan.max_cost;
+        decision.max_cost_usd = plan.limits.max_cost;
+        plan.is_question = true;
         let fallback_on = plan.fallback_on.as_deref();
         decision.fallback_on = fallback_on.unwrap_or(&self.router.fallback_on).to_vec();
         if let Some(stage) = plan.first() {
-            decision.first = self.group(None, Some(stage), plan.max_cost);
+            decision.first = self.group(None, Some(stage), &plan.limits);
         }
         decision.fallbacks =
-            self.chain(plan.fallbacks.names.as_deref(), plan.asked(), plan.max_cost);
+            self.chain(plan.fallbacks.names.as_deref(), plan.asked(), &plan.limits);
         decision.context_window_fallbacks =
-            self.chain(plan.larger.as_deref(), plan.asked(), plan.max_cost);
+            self.chain(plan.larger.as_deref(), plan.asked(), &plan.limits);
         if !self.start(&mut plan) {
             let error = self.nobody(&plan, decision.asked.as_deref());
             decision.error = Some((&error).into());
@@ -134,20 +140,20 @@ impl Asking<'_> {
         &self,
         names: Option<&[Box<str>]>,
         asked: Option<&Arc<str>>,
-        max_cost: Option<f64>,
+        limits: &Limits,
     ) -> Vec<Group> {
         let names = names.unwrap_or_default().iter();
         names
             .map(|name| {
                 let stage = self.router.fallback(name, asked);
-                self.group(Some(name), stage.as_ref(), max_cost)
+                self.group(Some(name), stage.as_ref(), limits)
             })
             .collect()
     }
 
-    fn group(&self, name: Option<&str>, stage: Option<&Stage>, max_cost: Option<f64>) -> Group {
+    fn group(&self, name: Option<&str>, stage: Option<&Stage>, limits: &Limits) -> Group {
         let (choice, candidates) = match stage {
-            Some(stage) => self.candidates(stage, max_cost),
+            Some(stage) => self.candidates(stage, limits),
             None => Default::default(),
         };
         let pool = match stage {
@@ -176,9 +182,9 @@ fn variants(route: &Route) -> Vec<Variant> {
     route.arms.iter().filter_map(variant).collect()
 }
 
-fn shadow((to, per_myriad): &(Arc<str>, u32)) -> Shadow {
+fn shadow((to, per_million): &(Arc<str>, u32)) -> Shadow {
     Shadow {
         to: to.to_string(),
-        percent: f64::from(*per_myriad) / 100.0,
+        percent: f64::from(*per_million) / 10_000.0,
     }
 }

@@ -22,6 +22,7 @@ use pingora::{
 };
 
 use super::{Choice, Strategy, Target, usable};
+use crate::routing::chance;
 
 /// How often the weights are asked again where they named one that may not be asked: Pingora itself goes
 /// on regardless of weights.
@@ -37,20 +38,17 @@ where
     S::Iter: BackendIter,
 {
     balancer: LoadBalancer<S>,
+    weight: fn(&Target) -> u16,
 }
 
 /// At random, by weight.
 pub(super) fn weighted(targets: &[Target]) -> Box<dyn Strategy> {
-    Box::new(Balanced::<Weighted<Random>> {
-        balancer: balancer(targets, |target| target.weight),
-    })
+    balanced::<Weighted<Random>>(targets, |target| target.weight)
 }
 
 /// One after the other.
 pub(super) fn round_robin(targets: &[Target]) -> Box<dyn Strategy> {
-    Box::new(Balanced::<Weighted<RoundRobin>> {
-        balancer: balancer(targets, |target| target.weight.min(1)),
-    })
+    balanced::<Weighted<RoundRobin>>(targets, |target| target.weight.min(1))
 }
 
 impl<S> Strategy for Balanced<S>
@@ -61,17 +59,45 @@ where
     fn pick(&self, targets: &[Target], choice: &Choice<'_>) -> Option<usize> {
         let place = |backend: &Backend| backend.ext.get::<Place>().map(|place| place.0);
         let accept = |backend: &Backend, _| place(backend).is_some_and(|at| (choice.is_usable)(at));
-        let drawn = (0..DRAWS).find_map(|_| self.balancer.select_with(&[], 1, accept));
+        // A question takes nobody's turn.
+        let draws = if choice.is_question { 0 } else { DRAWS };
+        let drawn = (0..draws).find_map(|_| self.balancer.select_with(&[], 1, accept));
         match drawn {
             Some(backend) => place(&backend),
-            // Those of weight 0 are there for emergencies.
-            None => {
-                let weighty = |at: &usize| targets.get(*at).is_some_and(|target| target.weight > 0);
-                let mut all = usable(targets, choice).filter(weighty);
-                all.next().or_else(|| usable(targets, choice).next())
-            }
+            None => self.by_weight(targets, choice),
         }
     }
+}
+
+impl<S> Balanced<S>
+where
+    S: BackendSelection + Send + Sync + 'static,
+    S::Iter: BackendIter,
+{
+    /// One of those that may be asked, at random by weight: where those are out that have nearly all of it.
+    /// Those of weight 0 are there for emergencies.
+    fn by_weight(&self, targets: &[Target], choice: &Choice<'_>) -> Option<usize> {
+        let (mut all, mut picked) = (0, None);
+        for at in usable(targets, choice) {
+            let weight = targets.get(at).map_or(0, self.weight).into();
+            all += weight;
+            if picked.is_none() || chance::below(all) < weight {
+                picked = Some(at);
+            }
+        }
+        picked
+    }
+}
+
+fn balanced<S>(targets: &[Target], weight: fn(&Target) -> u16) -> Box<dyn Strategy>
+where
+    S: BackendSelection + Send + Sync + 'static,
+    S::Iter: BackendIter,
+{
+    Box::new(Balanced::<S> {
+        balancer: balancer(targets, weight),
+        weight,
+    })
 }
 
 fn balancer<S>(targets: &[Target], weight: fn(&Target) -> u16) -> LoadBalancer<S>

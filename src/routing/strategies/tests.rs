@@ -29,6 +29,7 @@ struct World {
     targets: Vec<Target>,
     strategy: Box<dyn Strategy>,
     now: Instant,
+    is_question: bool,
 }
 
 impl World {
@@ -37,6 +38,7 @@ impl World {
             strategy: build(name, &targets),
             targets,
             now: Instant::now(),
+            is_question: false,
         }
     }
 
@@ -57,6 +59,7 @@ impl World {
             facts: &facts,
             asked: &Arc::from("m"),
             is_usable,
+            is_question: self.is_question,
             now: self.now,
         };
         self.strategy.pick(&self.targets, &choice)
@@ -95,6 +98,37 @@ impl World {
         }
         sent
     }
+}
+
+#[test]
+fn weights_are_kept_where_whoever_has_most_of_it_is_out() {
+    let mut targets = targets(4);
+    for (target, weight) in targets.iter_mut().zip([980, 10, 10, 0]) {
+        target.weight = weight;
+    }
+    let world = World::new(StrategyName::Weighted, targets);
+    let counts = world.counts(10_000, &|at| at != 0);
+    assert!(
+        counts[1].abs_diff(5000) < 300 && counts[2].abs_diff(5000) < 300,
+        "{counts:?}"
+    );
+    assert_eq!(counts[3], 0, "for emergencies");
+    assert_eq!(world.pick_of(0, &|at| at == 3), Some(3));
+}
+
+#[test]
+fn a_question_takes_nobodys_turn() {
+    let mut world = World::new(StrategyName::RoundRobin, targets(2));
+    let mut turns = Vec::new();
+    for _ in 0..6 {
+        turns.push(world.pick());
+        world.is_question = true;
+        (0..3).for_each(|_| assert!(world.pick() < 2));
+        world.is_question = false;
+    }
+    let (even, odd) = (turns[0], turns[1]);
+    assert_ne!(even, odd);
+    assert_eq!(turns, [even, odd, even, odd, even, odd]);
 }
 
 #[test]

@@ -190,6 +190,5 @@ fn group(text: Option<&str>) -> &str {
 
 /// As much of it as fits.
 fn group_of_text(text: &str) -> &str {
-    let end = text.floor_char_boundary(MAX_GROUP_BYTES);
-    text.get(..end).unwrap_or_default()
+    crate::row::beginning(text, MAX_GROUP_BYTES)
 }

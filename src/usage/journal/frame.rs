@@ -60,6 +60,10 @@ impl postcard::ser_flavors::Flavor for Bytes<'_> {
 
 /// What comes next in the bytes of a segment.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, read and used: a box would be an allocation for each row"
+)]
 pub(super) enum Next<'a> {
     /// A whole row, and how long its frame is.
     Row(Row<'a>, usize),

@@ -79,8 +79,8 @@ async fn strange_texts_are_texts_wherever_they_stand() {
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-                for text in STRANGE {
-                    for body in bodies(&document, schema, text) {
+                for (turn, text) in STRANGE.into_iter().enumerate() {
+                    for body in bodies(&document, schema, text, turn) {
                         let target = target(path, operation, text);
                         let mut request = Request::new(&method.to_ascii_uppercase(), &target)
                             .bearer(MASTER)
@@ -113,9 +113,12 @@ async fn strange_texts_are_texts_wherever_they_stand() {
     }
 }
 
-/// A body with the text in all its fields, and one for each field alone: where one is refused the others
-/// would not be read.
-fn bodies(document: &Value, schema: &Value, text: &str) -> Vec<Option<Value>> {
+/// A field stands alone with one text in so many.
+const TURNS: usize = 5;
+
+/// A body with the text in all its fields, and those in which a field stands alone: where one is refused the
+/// others would not be read.
+fn bodies(document: &Value, schema: &Value, text: &str, turn: usize) -> Vec<Option<Value>> {
     let whole = match schema {
         Value::Null => return vec![None],
         schema => value(document, schema, text, 0),
@@ -131,7 +134,9 @@ fn bodies(document: &Value, schema: &Value, text: &str) -> Vec<Option<Value>> {
         .filter_map(Value::as_str)
         .collect();
     let mut bodies = vec![Some(whole.clone())];
-    for (name, member) in whole.as_object().into_iter().flatten() {
+    let members = whole.as_object().into_iter().flatten().enumerate();
+    let in_turn = members.filter(|(place, _)| (place + turn) % TURNS == 0);
+    for (_, (name, member)) in in_turn {
         let mut one = Map::new();
         for name in &required {
             one.insert((*name).to_owned(), whole[*name].clone());

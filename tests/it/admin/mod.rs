@@ -1,6 +1,7 @@
 //! The admin interface as those who administrate meet it: over sockets, on SQLite and on a Postgres.
 
 mod access;
+mod cache;
 mod document;
 mod injection;
 mod keys;
@@ -36,6 +37,7 @@ pub fn yaml(upstream: &str) -> String {
     format!(
         "listen: {{port: 0, admin_port: 0}}\n\
          auth: {{master_key: {MASTER}}}\n\
+         cache: {{enabled: false}}\n\
          routing: {{retries: {{max: 0}}, breaker: {{enabled: false}}, key_bench_seconds: 0}}\n\
          providers:\n  openai: {{base_url: \"{upstream}\", api_key: provider-secret-one, \
          models: [m, gpt-4o]}}\n"

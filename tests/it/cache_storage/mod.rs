@@ -32,12 +32,9 @@ struct Replica {
 }
 
 impl Replica {
+    /// One that is patient with Redis, for tests that are not about that.
     fn start(backend: CacheBackend, url: &str) -> Self {
-        Self::with(config::Cache {
-            backend,
-            redis_url: Some(Secret::new(url)),
-            ..config::Cache::default()
-        })
+        Self::with(settings(backend, url))
     }
 
     fn with(settings: config::Cache) -> Self {
@@ -92,6 +89,15 @@ impl Replica {
 impl Drop for Replica {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+fn settings(backend: CacheBackend, url: &str) -> config::Cache {
+    config::Cache {
+        backend,
+        redis_url: Some(Secret::new(url)),
+        lookup_timeout_ms: 5000,
+        ..config::Cache::default()
     }
 }
 

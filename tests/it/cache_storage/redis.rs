@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use ai_gateway::{
     cache::{Selector, Tier},
     config::{self, CacheBackend},
-    secret::Secret,
 };
 
-use super::{Replica, entry, key};
+use super::{Replica, entry, key, settings};
 use crate::support::{eventually, redis::RedisServer};
 
 #[tokio::test]
@@ -135,10 +134,8 @@ async fn gateways_with_other_prefixes_see_nothing_of_each_other() {
     let redis = RedisServer::start(&[]).await;
     let one = Replica::connected(CacheBackend::Redis, &redis.url()).await;
     let other = Replica::with(config::Cache {
-        backend: CacheBackend::Redis,
-        redis_url: Some(Secret::new(&redis.url())),
         redis_prefix: "staging".into(),
-        ..config::Cache::default()
+        ..settings(CacheBackend::Redis, &redis.url())
     });
     eventually("redis is asked", async || other.is_up()).await;
     one.put(1, &entry("1", "red")).await;
@@ -162,11 +159,7 @@ async fn a_reload_goes_from_memory_to_redis_and_back() {
     let redis = RedisServer::start(&[]).await;
     let replica = Replica::with(config::Cache::default());
     replica.put(1, &entry("1", "red")).await;
-    let mut settings = config::Cache {
-        backend: CacheBackend::Tiered,
-        redis_url: Some(Secret::new(&redis.url())),
-        ..config::Cache::default()
-    };
+    let mut settings = settings(CacheBackend::Tiered, &redis.url());
     replica.cache.apply(&settings);
     eventually("redis is asked", async || replica.is_up()).await;
     replica.put(2, &entry("2", "red")).await;

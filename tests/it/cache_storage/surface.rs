@@ -13,6 +13,9 @@ use crate::support::{
     tls::Authority,
 };
 
+/// The machine may be busy with other things.
+const PATIENT: &str = "lookup_timeout_ms: 5000";
+
 async fn upstream() -> ScriptedUpstream {
     ScriptedUpstream::start([Script::json(200, openai::completion("hi"))]).await
 }
@@ -208,7 +211,7 @@ async fn redis_behind_tls() {
     ];
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let redis = RedisServer::start(&arguments).await;
-    let cache = format!("backend: redis, redis_url: 'rediss://localhost:{port}'");
+    let cache = format!("backend: redis, redis_url: 'rediss://localhost:{port}', {PATIENT}");
     let gateway = TestGateway::builder(&yaml(&one, &cache).build())
         .env("SSL_CERT_FILE", &path(&authority.ca_file()))
         .start()

@@ -147,7 +147,10 @@ impl Launcher {
             self.upstream,
             self.folder.join(format!("{name} data")).display(),
         );
-        fs::write(&conf, text).map_err(|error| error.to_string())?;
+        // Full before the first round is over: what memory costs that is used for the first time is the
+        // machine's affair.
+        let cache = "cache: {max_bytes: 4MiB, max_entry_bytes: 256KiB}\n";
+        fs::write(&conf, text + cache).map_err(|error| error.to_string())?;
         let arguments = [
             "start".into(),
             "--config".into(),

@@ -21,6 +21,7 @@ pub(in crate::dialects::gemini) fn inspect(body: &[u8]) -> Result<Inspection, Ga
         None => model,
     });
     Ok(Inspection {
+        places: (&members).into(),
         model: model.filter(|model| !model.is_empty()),
         model_at: ModelPlace::Elsewhere,
         stream: false,

@@ -33,6 +33,7 @@ pub(in crate::dialects) fn inspect(body: &[u8]) -> Result<Inspection, GatewayErr
         None
     };
     Ok(Inspection {
+        places: (&members).into(),
         model,
         model_at,
         stream: boolean(&members, "stream")?.unwrap_or(false),

@@ -51,10 +51,15 @@ pub(super) async fn serve(mut wire: Wire, shared: &Shared, connection: usize) {
                 .update(number, |exchange| exchange.left = Some(Instant::now()));
             return;
         }
+        let (pause, script) = script.timed();
         let (mut reader, mut writer) = tokio::io::split(&mut wire);
+        let act = async {
+            sleep(pause).await;
+            perform(script, &mut writer, shared, number).await
+        };
         let after = tokio::select! {
             biased;
-            after = perform(&script, &mut writer, shared, number) => after,
+            after = act => after,
             () = peer_leaves(&mut reader, &mut buffer, script.reads_the_body()) => {
                 shared.recorder.update(number, |exchange| exchange.left = Some(Instant::now()));
                 return;
@@ -147,7 +152,7 @@ async fn perform(
         }
         Script::ResetBeforeHead => Ok(After::Reset),
         Script::CloseOnAccept | Script::CloseBeforeHead => Ok(After::Close),
-        Script::Stall => std::future::pending().await,
+        Script::Stall | Script::After { .. } => std::future::pending().await,
         Script::SlowHead { pause } => {
             for byte in plain(200, &[], b"{}") {
                 sleep(*pause).await;

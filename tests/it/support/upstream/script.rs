@@ -32,6 +32,11 @@ pub enum Script {
     SlowHead { pause: Duration },
     /// Something that is not HTTP.
     Garbage,
+    /// The request is read, and then nothing happens for a while.
+    After {
+        pause: Duration,
+        script: Box<Script>,
+    },
 }
 
 /// A part of a stream. Each [`Step::Write`] is one chunk and one write, and its time is recorded.
@@ -115,6 +120,20 @@ impl Script {
             .map(|frame| Step::Write(frame.into()))
             .collect();
         Script::Stream { steps, ending }
+    }
+
+    /// The same after a while.
+    pub fn after(self, pause: Duration) -> Self {
+        let script = Box::new(self);
+        Script::After { pause, script }
+    }
+
+    /// How long nothing happens, and what happens then.
+    pub(super) fn timed(&self) -> (Duration, &Script) {
+        match self {
+            Script::After { pause, script } => (*pause, script),
+            script => (Duration::ZERO, script),
+        }
     }
 
     /// Whether the body is read before anything is done.
