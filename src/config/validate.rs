@@ -6,6 +6,7 @@ mod cache;
 mod listen;
 mod providers;
 mod routing;
+mod store;
 
 pub(super) use routing::MAX_WEIGHT;
 
@@ -35,6 +36,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     check.cache();
     check.providers();
     check.routing();
+    check.store();
     let mut problems = check.problems;
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems

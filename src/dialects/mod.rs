@@ -134,6 +134,13 @@ pub trait Dialect: Sync {
         Some(b": keep-alive\n\n")
     }
 
+    /// How events begin by which a client knows that a stream is over, each with the line break before it;
+    /// none where that is the end of the answer itself. What an event says of its answer's text cannot begin
+    /// a line.
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
     /// A reader for one streamed answer.
     fn stream_reader(&self) -> Box<dyn StreamReader>;
 
@@ -360,8 +367,19 @@ pub struct Inspection {
     pub provider: Option<String>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Where it says on whose behalf it is: the values of `user` and `metadata`.
+    pub labels: Labels,
     /// Where the body's members stand.
     pub places: Places,
+}
+
+/// Where a request says on whose behalf it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    /// The value of `user`.
+    pub user: Option<Range<usize>>,
+    /// The value of `metadata`.
+    pub metadata: Option<Range<usize>>,
 }
 
 /// Where the model's name stands in a body.

@@ -335,8 +335,9 @@ fn wish(
 /// Who shares answers with the caller. Without keys there is one caller.
 fn partition(context: &Context, scope: CacheScope) -> Partition<'_> {
     let identity = &context.identity;
-    let own = match &identity.key {
-        Some(key) => Partition::Key(key),
+    // Labels of keys may be given twice; accounts are not.
+    let own = match identity.account() {
+        Some(account) => Partition::Key(account),
         None => Partition::Everybody,
     };
     match (scope, &identity.team) {

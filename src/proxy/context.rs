@@ -115,6 +115,8 @@ pub struct Context {
     pub bytes_left: Option<usize>,
     /// Whether the end of the provider's answer has been seen.
     pub has_ended: bool,
+    /// Whether its row has been written.
+    pub is_recorded: bool,
 }
 
 /// Who serves a request.
@@ -213,6 +215,7 @@ impl Context {
             bytes_out: 0,
             bytes_left: None,
             has_ended: false,
+            is_recorded: false,
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Kind {
     Alive,
     /// Able to take requests: not draining.
     Ready,
+    /// One of LiteLLM's management routes, which the admin interface answers.
+    Management,
 }
 
 const fn endpoint(method: Method, path: &'static str, kind: Kind) -> Endpoint {
@@ -94,6 +96,9 @@ static GEMINI_COUNT: Endpoint = endpoint(
     Kind::CountTokens,
 );
 static MODEL: Endpoint = endpoint(Method::GET, "/v1/models/{id}", Kind::Model);
+
+/// LiteLLM's management routes, where `listen.management_routes` is set.
+pub static MANAGEMENT: Endpoint = endpoint(Method::GET, "/{management}", Kind::Management);
 
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]

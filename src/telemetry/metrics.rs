@@ -2,6 +2,7 @@
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
 pub mod cache;
+pub mod usage;
 
 use std::{
     collections::HashMap,
@@ -11,12 +12,13 @@ use std::{
 
 use parking_lot::RwLock;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector, proto::MetricFamily,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
 };
 
-use crate::{chat::usage::Usage, error::Outcome};
+use crate::{chat::usage::Usage, error::Outcome, price::Usd};
 use cache::CacheMetrics;
+use usage::UsageMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
 /// cannot grow the metrics by inventing names.
@@ -37,6 +39,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     tokens: IntCounterVec,
+    cost: CounterVec,
     latency: HistogramVec,
     first_byte: HistogramVec,
     per_output_token: HistogramVec,
@@ -72,6 +75,12 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// Name look-ups that failed.
     pub dns_failures: IntCounter,
+    /// The record of requests.
+    pub usage: UsageMetrics,
+    /// Whether the store answers: 1 or 0.
+    pub store_up: IntGauge,
+    /// Keys of the store, those included that may not be used.
+    pub keys: IntGauge,
     /// How the cache serves.
     pub cache: CacheMetrics,
 }
@@ -88,6 +97,7 @@ pub struct Series {
     per_output_token: Histogram,
     input_tokens: IntCounter,
     output_tokens: IntCounter,
+    cost: OnceLock<Counter>,
     attempts: [OnceLock<IntCounter>; Outcome::ALL.len()],
 }
 
@@ -102,6 +112,8 @@ pub struct Observation {
     pub first_byte: Option<f64>,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What it cost, where that is known.
+    pub cost: Option<Usd>,
     /// Whether the answer was streamed.
     pub stream: bool,
 }
@@ -122,6 +134,10 @@ impl Metrics {
             registry
                 .register(Box::new(counter.clone()))
                 .map(|()| counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone())).map(|()| gauge)
         };
         let histograms = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
@@ -149,6 +165,12 @@ impl Metrics {
                 "Tokens as the provider counted them; direction is input or output.",
                 &["provider", "model", "direction"],
             )?,
+            cost: {
+                let help = "What requests have cost in USD, as far as that is known.";
+                let options = Opts::new("gateway_cost_usd_total", help);
+                let vec = CounterVec::new(options, &["provider", "model"])?;
+                registry.register(Box::new(vec.clone())).map(|()| vec)?
+            },
             latency: histograms(
                 "gateway_latency_seconds",
                 "From the request's head to the answer's end.",
@@ -228,6 +250,12 @@ impl Metrics {
                 &["result"],
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
+            usage: UsageMetrics::new(&registry)?,
+            store_up: gauge("gateway_store_up", "Whether the store answers.")?,
+            keys: gauge(
+                "gateway_keys",
+                "Keys of the store, those included that may not be used.",
+            )?,
             cache: CacheMetrics::new(&registry)?,
             registry,
         })
@@ -309,6 +337,7 @@ impl Metrics {
             per_output_token: self.per_output_token.with_label_values(&labels),
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
+            cost: OnceLock::new(),
             attempts: Default::default(),
             provider: provider.clone(),
             model: model.into(),
@@ -329,6 +358,12 @@ impl Metrics {
         series.latency.observe(seen.latency);
         if let Some(first_byte) = seen.first_byte {
             series.first_byte.observe(first_byte);
+        }
+        // What is not known is no series: 0 would say that it was free.
+        if let Some(cost) = seen.cost {
+            let labels = [series.provider.as_ref(), &series.model];
+            let cost_so_far = || self.cost.with_label_values(&labels);
+            series.cost.get_or_init(cost_so_far).inc_by(cost.dollars());
         }
         let Some(usage) = seen.usage else { return };
         series.input_tokens.inc_by(usage.input);
@@ -371,6 +406,7 @@ mod tests {
             latency: 0.2,
             first_byte: Some(0.1),
             usage,
+            cost: Some(Usd::from_pico(500_000_000_000)),
             stream: true,
         };
         metrics.observe(&series, &seen);
@@ -380,6 +416,7 @@ mod tests {
         for line in [
             "gateway_requests_total{model=\"gpt-4o\",provider=\"openai\",status=\"200\"} 1",
             "gateway_tokens_total{direction=\"output\",model=\"gpt-4o\",provider=\"openai\"} 5",
+            "gateway_cost_usd_total{model=\"gpt-4o\",provider=\"openai\"} 0.5",
             "gateway_upstream_attempts_total{outcome=\"ok\",provider=\"openai\"} 1",
             "gateway_breaker_state{model=\"gpt-4o\",provider=\"openai\"} 2",
         ] {

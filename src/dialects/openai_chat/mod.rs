@@ -126,6 +126,10 @@ impl Dialect for OpenAiChat {
         response::write(response, call)
     }
 
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[b"\ndata: [DONE]", b"\ndata:[DONE]"]
+    }
+
     fn stream_reader(&self) -> Box<dyn StreamReader> {
         Box::new(stream::Reader::default())
     }
