@@ -25,6 +25,7 @@ pub mod openai_responses;
 pub mod scan;
 pub mod sequence;
 pub mod splice;
+mod stated;
 pub mod translate;
 
 use std::ops::Range;

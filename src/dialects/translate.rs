@@ -18,7 +18,7 @@ use crate::{
         request::{ChatRequest, Message, Tool, ToolChoice},
         resume::{Join, Said},
         target::Target,
-        usage::Usage,
+        usage::{Tier, Usage},
     },
     error::{AnswerError, GatewayError},
 };
@@ -211,6 +211,8 @@ pub struct Transcoder {
     ordered: Vec<Event>,
     events: Vec<Event>,
     usage: Option<Usage>,
+    /// How the provider says, at first, that it serves the request.
+    tier: Option<Tier>,
     failure: Option<AnswerError>,
     has_said: bool,
     is_over: bool,
@@ -270,6 +272,7 @@ impl Transcoder {
             ordered: Vec::new(),
             events: Vec::new(),
             usage: None,
+            tier: None,
             failure: None,
             has_said: false,
             is_over: false,
@@ -428,7 +431,11 @@ impl Transcoder {
             match &event {
                 // What comes behind the end is none of the caller's business.
                 _ if self.is_over => continue,
-                Event::Usage { usage, .. } => self.usage = Some(*usage),
+                Event::Start(start) => self.tier = start.service_tier.as_deref().and_then(Tier::read),
+                Event::Usage { usage, .. } => {
+                    let tier = usage.tier.or(self.tier);
+                    self.usage = Some(Usage { tier, ..*usage });
+                }
                 Event::Done => self.is_over = true,
                 Event::Failed(failure) => {
                     self.is_over = true;

@@ -11,8 +11,15 @@ use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::{
-    chat::{extra::Extra, sse::data_lines, usage::Usage},
-    dialects::scan::{scan, value_near_end},
+    chat::{
+        extra::Extra,
+        sse::data_lines,
+        usage::{Tier, Usage},
+    },
+    dialects::{
+        scan::{scan, value_near_end},
+        stated,
+    },
 };
 
 /// Most events of a stream have no usage; a search that was prepared once tells so quickly.
@@ -45,7 +52,28 @@ fn answer(json: &[u8]) -> Option<Usage> {
             .ok()?
             .value("usage")?,
     };
-    count(&serde_json::from_slice(usage).ok()?).filter(|usage| *usage != Usage::default())
+    let counted = count(&serde_json::from_slice(usage).ok()?)?;
+    let tier = tier(json);
+    (counted != Usage::default()).then_some(Usage {
+        tier: tier.or(counted.tier),
+        ..counted
+    })
+}
+
+static TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
+
+/// A whole answer tells its tier behind its choices, which may be long.
+const END: usize = 2048;
+
+/// How the request was served: a member of the answer, beside its usage. Inside of a text its quotes
+/// would be escaped.
+fn tier(json: &[u8]) -> Option<Tier> {
+    let end = json.get(json.len().saturating_sub(END)..)?;
+    let behind = end.get(TIER.find(end)? + TIER.needle().len()..)?;
+    let value = behind.trim_ascii_start().strip_prefix(b":")?;
+    let word = value.trim_ascii_start().strip_prefix(b"\"")?;
+    let word = word.get(..memchr::memchr(b'"', word)?)?;
+    Tier::read(std::str::from_utf8(word).ok()?)
 }
 
 /// See [`super::super::Dialect::hides_usage`].
@@ -146,6 +174,8 @@ pub(super) fn count(usage: &Map<String, Value>) -> Option<Usage> {
     ]));
     let written = within(prompt, &["cache_write_tokens", "cache_creation_tokens"])
         .max(of(&["cache_creation_input_tokens"]));
+    let lifetimes = within(details(&["cache_creation"]), &["ephemeral_1h_input_tokens"]);
+    let cached_details = prompt.and_then(|prompt| prompt.get("cached_tokens_details")?.as_object());
     Some(Usage {
         input,
         output,
@@ -153,8 +183,20 @@ pub(super) fn count(usage: &Map<String, Value>) -> Option<Usage> {
         cached_input: cached.min(input),
         cache_write: written.min(input),
         reasoning: reasoning.min(output),
+        cache_write_1h: lifetimes.min(written).min(input),
         audio_input: within(prompt, &["audio_tokens"]),
+        cached_audio: within(cached_details, &["audio_tokens"]),
         audio_output: within(completion, &["audio_tokens"]),
+        image_input: within(prompt, &["image_tokens"]),
+        image_output: within(completion, &["image_tokens"]),
+        searches: within(details(&["server_tool_use", "server_tool_use_details"]), &["web_search_requests"])
+            .max(of(&["num_search_queries"])),
+        tier: usage
+            .get("service_tier")
+            .and_then(Value::as_str)
+            .and_then(Tier::read),
+        stated_cost_pico: stated::cost(usage),
+        ..Usage::default()
     })
 }
 
@@ -187,7 +229,7 @@ pub(super) fn read_object(usage: Map<String, Value>) -> Option<(Usage, Extra)> {
 /// there too.
 pub(super) fn write(usage: Usage, mut extra: Extra) -> Value {
     let own = extra.take(NAME);
-    if count(&own) == Some(usage) {
+    if count(&own).map(Usage::counts) == Some(usage.counts()) {
         return Value::Object(own);
     }
     let mut fields = standard(usage);
@@ -213,13 +255,18 @@ fn standard(usage: Usage) -> Map<String, Value> {
         ("cached_tokens", usage.cached_input),
         ("audio_tokens", usage.audio_input),
     ]);
-    if usage.cache_write > 0 {
-        prompt.insert("cache_write_tokens".into(), usage.cache_write.into());
-    }
-    let completion = object(&[
+    let mut completion = object(&[
         ("reasoning_tokens", usage.reasoning),
         ("audio_tokens", usage.audio_output),
     ]);
+    let add = |details: &mut Map<String, Value>, name: &str, count: u64| {
+        if count > 0 {
+            details.insert(name.to_owned(), count.into());
+        }
+    };
+    add(&mut prompt, "cache_write_tokens", usage.cache_write);
+    add(&mut prompt, "image_tokens", usage.image_input);
+    add(&mut completion, "image_tokens", usage.image_output);
     fields.insert("prompt_tokens_details".into(), prompt.into());
     fields.insert("completion_tokens_details".into(), completion.into());
     fields
