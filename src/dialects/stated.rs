@@ -62,7 +62,10 @@ mod tests {
         let of = |usage: Value| cost(usage.as_object().unwrap());
         let micro = 1_000_000;
         assert_eq!(of(json!({"cost": 0.0000325})), Some(32_500_000));
-        assert_eq!(of(json!({"cost": {"total_cost": 0.006}})), Some(6000 * micro));
+        assert_eq!(
+            of(json!({"cost": {"total_cost": 0.006}})),
+            Some(6000 * micro)
+        );
         assert_eq!(of(json!({"cost_in_usd_ticks": 10_000})), Some(micro));
         assert_eq!(of(json!({"cost": 0})), Some(0));
         let byok = json!({"cost": 0.001, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.02}});

@@ -82,11 +82,7 @@ impl Price {
             audio_output: of(&mut answer, usage.audio_output, rates.audio_output),
             image_output: of(&mut answer, usage.image_output, rates.image_output),
             output: Usd::of(answer, rates.output),
-            searches: Usd::from_pico(
-                self.search
-                    .pico()
-                    .saturating_mul(usage.searches.into()),
-            ),
+            searches: Usd::from_pico(self.search.pico().saturating_mul(usage.searches.into())),
             request: self.request,
         }
     }
@@ -100,7 +96,9 @@ impl Price {
 /// What a request has cost: by its model's price, or as the answer states it where that comes first or
 /// there is no price. `None` where nobody knows, which is not the same as nothing.
 pub fn cost(price: Option<&Price>, usage: &Usage) -> Option<Usd> {
-    let stated = usage.stated_cost_pico.map(|pico| Usd::from_pico(pico.into()));
+    let stated = usage
+        .stated_cost_pico
+        .map(|pico| Usd::from_pico(pico.into()));
     match price {
         Some(price) if !price.is_stated => Some(price.cost(usage)),
         Some(price) => stated.or_else(|| Some(price.cost(usage))),

@@ -11,7 +11,8 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, relay, replay, respond, shadow,
+    endpoints::Kind,
+    next, relay, replay, respond, shadow, tally,
 };
 use crate::{
     config::RequestLog,
@@ -61,6 +62,14 @@ pub(super) fn plan(
 /// # Errors
 /// `Unavailable`, `TooExpensive`.
 pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
+    let kind = context.endpoint.map(|endpoint| endpoint.kind);
+    // What a stream has cost is told where it is asked for, whether its caller wants to know or not.
+    if context.request.stream
+        && matches!(kind, Some(Kind::Generate | Kind::Provider("completions")))
+    {
+        context.asks_usage = context.caller.hides_usage(&context.request, &context.body);
+        context.hides_usage = context.asks_usage;
+    }
     next::start(context)?;
     shadow::copy(context, head);
     Ok(())
@@ -188,7 +197,7 @@ fn observe(context: &Context, status: u16) {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
-        usage: context.usage,
+        usage: tally::total(context).map(|used| used.usage),
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -240,7 +249,7 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         first_byte_ms: first_byte(context).map(milliseconds),
         bytes_in: context.body.len(),
         bytes_out: context.bytes_out,
-        usage: context.usage,
+        used: tally::total(context),
     };
     logging::write_line(&record.line(logging::is_json()));
 }

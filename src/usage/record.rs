@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     chat::usage::Usage,
     error::Outcome,
+    price::Usd,
     telemetry::logging::{quoted, timestamp},
 };
 
@@ -33,6 +34,32 @@ pub struct Attempt {
     /// What went wrong, in the words of whoever noticed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What it used, where that is known.
+    #[serde(skip)]
+    pub used: Option<Used>,
+}
+
+/// What an attempt used, or a whole request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens by kind.
+    pub usage: Usage,
+    /// Whether the gateway counted them itself, for the provider did not come to say.
+    pub is_estimated: bool,
+    /// What it cost; `None` where that is not known.
+    pub cost: Option<Usd>,
+}
+
+impl Used {
+    /// Both together. What they cost is known where each is.
+    #[must_use]
+    pub fn plus(self, other: Used) -> Used {
+        Used {
+            usage: self.usage.plus(other.usage),
+            is_estimated: self.is_estimated || other.is_estimated,
+            cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
+        }
+    }
 }
 
 /// A finished request. Absent values are left out of the line.
@@ -76,8 +103,8 @@ pub struct Record<'a> {
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
-    /// What the provider counted.
-    pub usage: Option<Usage>,
+    /// What all attempts used.
+    pub used: Option<Used>,
 }
 
 impl Record<'_> {
@@ -109,8 +136,12 @@ impl Record<'_> {
         if let Some(first_byte_ms) = self.first_byte_ms {
             let _ = write!(line, " first_byte={first_byte_ms}ms");
         }
-        if let Some(usage) = self.usage {
-            let _ = write!(line, " tokens={}+{}", usage.input, usage.output);
+        if let Some(used) = self.used {
+            let (usage, about) = (used.usage, if used.is_estimated { "~" } else { "" });
+            let _ = write!(line, " tokens={about}{}+{}", usage.input, usage.output);
+            if let Some(cost) = used.cost {
+                let _ = write!(line, " cost_usd={about}{cost}");
+            }
         }
         if self.attempts.len() > 1 || self.error.is_some() {
             for attempt in self.attempts {
@@ -163,9 +194,16 @@ impl Record<'_> {
         }
         line.extend_from_slice(br#","attempts":"#);
         let _ = serde_json::to_writer(&mut line, self.attempts);
-        if let Some(usage) = &self.usage {
+        if let Some(used) = &self.used {
             line.extend_from_slice(br#","usage":"#);
-            let _ = serde_json::to_writer(&mut line, usage);
+            let _ = serde_json::to_writer(&mut line, &used.usage);
+            if used.is_estimated {
+                line.extend_from_slice(br#","estimated":true"#);
+            }
+            let _ = match used.cost {
+                Some(cost) => write!(line, r#","cost_usd":{cost}"#),
+                None => write!(line, r#","cost_usd":null"#),
+            };
         }
         line.push(b'}');
         line
@@ -201,6 +239,7 @@ mod tests {
             status: None,
             ms: 3,
             detail: Some("line\nbreak".into()),
+            used: None,
         }];
         let record = Record {
             id: "req_1",
@@ -222,14 +261,34 @@ mod tests {
             first_byte_ms: None,
             bytes_in: 100,
             bytes_out: 10,
-            usage: None,
+            used: Some(Used {
+                usage: Usage {
+                    input: 3,
+                    output: 5,
+                    ..Usage::default()
+                },
+                is_estimated: true,
+                cost: Some(Usd::from_pico(125_000_000)),
+            }),
         };
         let line = record.line(true);
         assert!(!line.contains(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["event"], "request");
         assert_eq!(value["attempts"][0]["outcome"], "refused");
+        assert_eq!(value["cost_usd"], 0.000_125);
+        assert_eq!(
+            (&value["estimated"], &value["usage"]["output"]),
+            (&true.into(), &5.into())
+        );
         let text = String::from_utf8(record.line(false)).unwrap();
+        assert!(text.contains(" tokens=~3+5 cost_usd=~0.000125 "), "{text}");
+        let free = Record {
+            used: record.used.map(|used| Used { cost: None, ..used }),
+            ..record
+        };
+        let value: serde_json::Value = serde_json::from_slice(&free.line(true)).unwrap();
+        assert_eq!(value.get("cost_usd"), Some(&serde_json::Value::Null));
         assert!(
             text.contains("status=502") && text.contains("attempt=openai:refused"),
             "{text}"

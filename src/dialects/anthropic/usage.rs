@@ -93,7 +93,9 @@ impl Tally {
     /// What is no count of tokens and stays where it is.
     fn learn(&mut self, name: &str, value: &Value) {
         match name {
-            "output_tokens_details" => self.output_tokens_details = Details::deserialize(value).ok(),
+            "output_tokens_details" => {
+                self.output_tokens_details = Details::deserialize(value).ok()
+            }
             "cache_creation" => self.cache_creation = Creation::deserialize(value).ok(),
             "server_tool_use" => self.server_tool_use = ServerTools::deserialize(value).ok(),
             "service_tier" => self.service_tier = Some(value.clone()),

@@ -36,7 +36,9 @@ pub(super) fn read(value: Value) -> (Usage, Extra) {
         output,
         cached_input: read,
         cache_write: written,
-        cache_write_1h: details.map_or(0, |details| kept_an_hour(&details)).min(written),
+        cache_write_1h: details
+            .map_or(0, |details| kept_an_hour(&details))
+            .min(written),
         ..Usage::default()
     };
     if fields.peek("totalTokens").and_then(Value::as_u64) == Some(usage.total()) {

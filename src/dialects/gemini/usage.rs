@@ -138,7 +138,8 @@ pub(super) fn write(usage: &Usage) -> Map<String, Value> {
         let kinds = [("TEXT", text), ("IMAGE", images), ("AUDIO", audio)];
         if audio > 0 || images > 0 {
             let details = kinds.into_iter().filter(|(_, count)| *count > 0);
-            let details = details.map(|(kind, count)| json!({"modality": kind, "tokenCount": count}));
+            let details =
+                details.map(|(kind, count)| json!({"modality": kind, "tokenCount": count}));
             out.insert(name.to_owned(), details.collect());
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         usage::{Tier, Usage},
     },
     dialects::{
+        Inspection,
         scan::{scan, value_near_end},
         stated,
     },
@@ -77,8 +78,9 @@ fn tier(json: &[u8]) -> Option<Tier> {
 }
 
 /// See [`super::super::Dialect::hides_usage`].
-pub(super) fn is_hidden(body: &[u8]) -> bool {
-    let Ok(members) = scan(body) else {
+pub(super) fn is_hidden(request: &Inspection, body: &[u8]) -> bool {
+    let known = request.places.members(body);
+    let Some(members) = known.or_else(|| scan(body).ok()) else {
         return false;
     };
     let options = members
@@ -88,15 +90,33 @@ pub(super) fn is_hidden(body: &[u8]) -> bool {
     members.value("stream") == Some(b"true") && asked != Some(b"true")
 }
 
+const WISH: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
+
+static OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream_options\""));
+
+/// A body up to its opening brace, and from its first member on. `None` where there is none, or where a
+/// name has escapes and may be that of the options.
+fn open(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b'{', body)?;
+    let (start, rest) = body.split_at(at + 1);
+    let is_plain = memmem::find(rest, b"\\u").is_none();
+    (is_plain && rest.trim_ascii_start().starts_with(b"\"")).then_some((start, rest))
+}
+
 /// See [`super::super::Dialect::with_usage`].
 pub(super) fn asked_for(body: &Bytes) -> Bytes {
+    // Nearly always, and a search is far cheaper than a pass.
+    if OPTIONS.find(body).is_none()
+        && let Some((start, rest)) = open(body)
+    {
+        return Bytes::from([start, WISH, rest].concat());
+    }
     let Ok(members) = scan(body) else {
         return body.clone();
     };
     let Some(member) = members.get("stream_options") else {
         let (start, rest) = body.split_at(members.inside().min(body.len()));
-        let wish: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
-        return Bytes::from([start, wish, rest].concat());
+        return Bytes::from([start, WISH, rest].concat());
     };
     let value = members.bytes(member);
     let mut options: Map<String, Value> = value
@@ -189,8 +209,11 @@ pub(super) fn count(usage: &Map<String, Value>) -> Option<Usage> {
         audio_output: within(completion, &["audio_tokens"]),
         image_input: within(prompt, &["image_tokens"]),
         image_output: within(completion, &["image_tokens"]),
-        searches: within(details(&["server_tool_use", "server_tool_use_details"]), &["web_search_requests"])
-            .max(of(&["num_search_queries"])),
+        searches: within(
+            details(&["server_tool_use", "server_tool_use_details"]),
+            &["web_search_requests"],
+        )
+        .max(of(&["num_search_queries"])),
         tier: usage
             .get("service_tier")
             .and_then(Value::as_str)
@@ -345,7 +368,7 @@ mod tests {
     fn a_stream_is_asked_for_its_usage_and_the_caller_is_spared_it() {
         let asked = |body: &str| {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            let is_hidden = is_hidden(&body);
+            let is_hidden = is_hidden(&Inspection::default(), &body);
             (
                 is_hidden,
                 String::from_utf8(asked_for(&body).to_vec()).unwrap(),

@@ -42,7 +42,9 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn input(prices: &Prices, kind: &str, model: &str) -> Option<u64> {
-    prices.price(kind, model).map(|price| price.tariff.rates.input)
+    prices
+        .price(kind, model)
+        .map(|price| price.tariff.rates.input)
 }
 
 #[test]
@@ -83,7 +85,11 @@ fn figures_are_plausible() {
                 price.max_output_tokens.unwrap_or_default() <= context,
                 "{at}"
             );
-            let longest = price.tariff.tiers.last().map_or(0, |tier| tier.above_tokens);
+            let longest = price
+                .tariff
+                .tiers
+                .last()
+                .map_or(0, |tier| tier.above_tokens);
             assert!(longest <= context, "{at}");
         }
     }
@@ -183,7 +189,10 @@ fn regional_bedrock_costs_a_tenth_more() {
     )
     .unwrap();
     let regional = price("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
-    assert_eq!(regional.tariff.rates.input * 10, global.tariff.rates.input * 11);
+    assert_eq!(
+        regional.tariff.rates.input * 10,
+        global.tariff.rates.input * 11
+    );
     assert_eq!(
         regional.tariff.rates.cache_write_1h * 10,
         global.tariff.rates.cache_write_1h * 11

@@ -161,7 +161,9 @@ impl Written {
     /// It as what a service costs, whose rates are all its own.
     pub(super) fn service(&self) -> Result<Tariff, &'static str> {
         if self.above_tokens.is_some() || !self.is_only_rates() {
-            return Err("a service has rates and `tiers`, or says how often the usual rates it costs");
+            return Err(
+                "a service has rates and `tiers`, or says how often the usual rates it costs",
+            );
         }
         self.tariff()
     }
@@ -208,8 +210,7 @@ impl TryFrom<Written> for Checked {
         Ok(Checked(Price {
             services: services::read(&written.services, &tariff)?,
             tariff,
-            request: dollars(written.request)
-                .ok_or("`request` is in dollars, and not negative")?,
+            request: dollars(written.request).ok_or("`request` is in dollars, and not negative")?,
             search: dollars(written.search).ok_or("`search` is in dollars, and not negative")?,
             is_stated: false,
             context_tokens: written.context_tokens,

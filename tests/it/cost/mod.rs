@@ -1,0 +1,11 @@
+//! What requests cost, by the recordings of real providers.
+//!
+//! ```text
+//! raw     the usage that the raw bytes of an answer tell, read without the gateway's code
+//! usage   every dialect reads that usage, whole, streamed and in translation
+//! table   costs worked by hand
+//! ```
+
+mod raw;
+mod table;
+mod usage;

@@ -1,0 +1,1 @@
+//! Costs worked by hand.
