@@ -21,7 +21,9 @@ pub(super) struct Stated<'a> {
 impl Stated<'_> {
     /// It in pico-dollars.
     pub(super) fn pico(&self) -> Option<u64> {
-        if let Some(ticks) = self.ticks.and_then(Value::as_u64) {
+        // Azure's Grok says 0 and bills by itself: that is no price.
+        let ticks = self.ticks.and_then(Value::as_u64);
+        if let Some(ticks) = ticks.filter(|ticks| *ticks > 0) {
             return ticks.checked_mul(100);
         }
         let cost = self.cost?;
@@ -75,6 +77,7 @@ mod tests {
             json!({"cost": null}),
             json!({"cost": "free"}),
             json!({"cost": -1}),
+            json!({"cost_in_usd_ticks": 0}),
             json!({"cost": 0, "is_byok": true}),
         ] {
             assert_eq!(of(none.clone()), None, "{none}");

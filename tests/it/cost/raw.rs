@@ -83,7 +83,10 @@ fn service(word: Option<&Value>) -> Option<String> {
 }
 
 fn stated(usage: &Value) -> Option<u64> {
-    if let Some(ticks) = usage["cost_in_usd_ticks"].as_u64() {
+    if let Some(ticks) = usage["cost_in_usd_ticks"]
+        .as_u64()
+        .filter(|ticks| *ticks > 0)
+    {
         return Some(ticks * 100);
     }
     // As a decimal text, so that no float is multiplied.
