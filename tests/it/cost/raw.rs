@@ -159,7 +159,7 @@ fn responses(documents: &[Value]) -> Option<Counted> {
         false => document.clone(),
     };
     let with_usage = |answer: &Value| answer["usage"]["input_tokens"].is_u64();
-    let answer = documents.iter().map(whole).filter(with_usage).next_back()?;
+    let answer = documents.iter().map(whole).rfind(with_usage)?;
     let usage = &answer["usage"];
     Some(Counted {
         input: at(usage, "/input_tokens"),
@@ -204,8 +204,8 @@ fn messages(documents: &[Value]) -> Option<Counted> {
 
 fn google(documents: &[Value]) -> Option<Counted> {
     let with_counts = |usage: &&Value| usage["totalTokenCount"].is_u64();
-    let usages = documents.iter().map(|document| &document["usageMetadata"]);
-    let usage = usages.filter(with_counts).next_back()?;
+    let mut usages = documents.iter().map(|document| &document["usageMetadata"]);
+    let usage = usages.rfind(with_counts)?;
     let of_kind = |list: &str, word: &str, number: u64| -> u64 {
         let details = usage[list].as_array().into_iter().flatten();
         let wanted = details.filter(|one| one["modality"] == word || one["modality"] == number);
@@ -231,7 +231,7 @@ fn google(documents: &[Value]) -> Option<Counted> {
 
 fn converse(documents: &[Value]) -> Option<Counted> {
     let counts = |document: &&Value| document["usage"]["inputTokens"].is_u64();
-    let answer = documents.iter().filter(counts).next_back()?;
+    let answer = documents.iter().rfind(counts)?;
     let usage = &answer["usage"];
     let total = at(usage, "/totalTokens");
     let output = at(usage, "/outputTokens");
