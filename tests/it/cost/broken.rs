@@ -8,7 +8,7 @@ use crate::support::{
     Ending, Gate, Request, Script, ScriptedUpstream, Step, TestGateway, config::single, openai,
 };
 
-const BARE: &str = r#"{"model":"gpt-4o","stream":true,"temperature":0.7,"messages":[{"role":"user","content":"Tell me of the sea, please."}]}"#;
+const BARE: &str = r#"{"model":"m","stream":true,"temperature":0.7,"messages":[{"role":"user","content":"Tell me of the sea, please."}]}"#;
 const USAGE: &str = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":14,\"completion_tokens\":5,\"total_tokens\":19}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
@@ -91,8 +91,10 @@ async fn a_stream_without_usage_is_counted_in_either_dialect() {
     let (_upstream, gateway) = serving(Script::frames(frames, Duration::ZERO)).await;
     let answer = gateway.call(Request::chat(BARE)).await;
     is_counted(&gateway.request_log(&answer).await);
-    let messages = r#"{"model":"gpt-4o","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"Tell me of the sea, please."}]}"#;
-    let answer = gateway.call(Request::post("/v1/messages", messages)).await;
+    let messages = r#"{"model":"m","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"Tell me of the sea, please."}]}"#;
+    let answer = gateway
+        .call(Request::post("/v1/messages", messages).bearer("test-key"))
+        .await;
     assert_eq!(answer.status, 200);
     is_counted(&gateway.request_log(&answer).await);
 }
@@ -101,7 +103,7 @@ async fn a_stream_without_usage_is_counted_in_either_dialect() {
 async fn whoever_asked_for_the_usage_gets_it() {
     let frames = [said("Waves."), finished(), USAGE.into(), DONE.into()];
     let (upstream, gateway) = serving(Script::frames(frames, Duration::ZERO)).await;
-    let body = openai::streamed("gpt-4o");
+    let body = openai::streamed("m");
     let answer = gateway.call(Request::chat(body.clone())).await;
     assert_eq!(upstream.last().body, body);
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
