@@ -35,6 +35,32 @@ pub struct Attempt {
     /// What went wrong, in the words of whoever noticed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What it used, where that is known.
+    #[serde(skip)]
+    pub used: Option<Used>,
+}
+
+/// What an attempt used, or a whole request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens by kind.
+    pub usage: Usage,
+    /// Whether the gateway counted them itself, for the provider did not come to say.
+    pub is_estimated: bool,
+    /// What it cost; `None` where that is not known.
+    pub cost: Option<Usd>,
+}
+
+impl Used {
+    /// Both together. What they cost is known where each is.
+    #[must_use]
+    pub fn plus(self, other: Used) -> Used {
+        Used {
+            usage: self.usage.plus(other.usage),
+            is_estimated: self.is_estimated || other.is_estimated,
+            cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
+        }
+    }
 }
 
 /// A finished request, for the log and for the journal. Absent values are left out of the line.
@@ -100,9 +126,9 @@ pub struct Record<'a> {
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
-    /// What the provider counted.
-    pub usage: Option<Usage>,
-    /// What it cost; `None` where that is not known.
+    /// What all attempts used.
+    pub used: Option<Used>,
+    /// What the request cost; `None` where that is not known.
     pub cost: Option<Usd>,
 }
 
@@ -136,8 +162,12 @@ impl Record<'_> {
         if let Some(first_byte) = self.first_byte {
             let _ = write!(line, " first_byte={}ms", first_byte.as_millis());
         }
-        if let Some(usage) = self.usage {
-            let _ = write!(line, " tokens={}+{}", usage.input, usage.output);
+        if let Some(used) = self.used {
+            let (usage, about) = (used.usage, if used.is_estimated { "~" } else { "" });
+            let _ = write!(line, " tokens={about}{}+{}", usage.input, usage.output);
+            if let Some(cost) = self.cost {
+                let _ = write!(line, " cost_usd={about}{cost}");
+            }
         }
         if self.attempts.len() > 1 || self.error.is_some() {
             for attempt in self.attempts {
@@ -194,14 +224,19 @@ impl Record<'_> {
         if let Some(first_byte) = self.first_byte {
             let _ = write!(line, r#","first_byte_ms":{}"#, first_byte.as_millis());
         }
-        if let Some(cost) = self.cost {
-            let _ = write!(line, r#","cost_usd":{cost}"#);
-        }
+        let _ = match (self.cost, &self.used) {
+            (Some(cost), _) => write!(line, r#","cost_usd":{cost}"#),
+            (None, Some(_)) => write!(line, r#","cost_usd":null"#),
+            (None, None) => Ok(()),
+        };
         line.extend_from_slice(br#","attempts":"#);
         let _ = serde_json::to_writer(&mut line, self.attempts);
-        if let Some(usage) = &self.usage {
+        if let Some(used) = &self.used {
             line.extend_from_slice(br#","usage":"#);
-            let _ = serde_json::to_writer(&mut line, usage);
+            let _ = serde_json::to_writer(&mut line, &used.usage);
+            if used.is_estimated {
+                line.extend_from_slice(br#","estimated":true"#);
+            }
         }
         line.push(b'}');
         line
@@ -237,6 +272,7 @@ mod tests {
             status: None,
             ms: 3,
             detail: Some("line\nbreak".into()),
+            used: None,
         }];
         let record = Record {
             id: "req_1",
@@ -269,7 +305,15 @@ mod tests {
             overhead: Duration::ZERO,
             bytes_in: 100,
             bytes_out: 10,
-            usage: None,
+            used: Some(Used {
+                usage: Usage {
+                    input: 3,
+                    output: 5,
+                    ..Usage::default()
+                },
+                is_estimated: true,
+                cost: Some(Usd::from_pico(125_000_000)),
+            }),
             cost: Some(Usd::from_pico(125_000_000)),
         };
         let line = record.line(true);
@@ -279,7 +323,18 @@ mod tests {
         assert_eq!(value["attempts"][0]["outcome"], "refused");
         assert_eq!(value["cost_usd"], 0.000_125);
         assert!(record.tried().unwrap().contains("refused"));
+        assert_eq!(
+            (&value["estimated"], &value["usage"]["output"]),
+            (&true.into(), &5.into())
+        );
         let text = String::from_utf8(record.line(false)).unwrap();
+        assert!(text.contains(" tokens=~3+5 cost_usd=~0.000125 "), "{text}");
+        let free = Record {
+            cost: None,
+            ..record
+        };
+        let value: serde_json::Value = serde_json::from_slice(&free.line(true)).unwrap();
+        assert_eq!(value.get("cost_usd"), Some(&serde_json::Value::Null));
         assert!(
             text.contains("status=502") && text.contains("attempt=openai:refused"),
             "{text}"
