@@ -35,7 +35,11 @@ pub(super) fn close(
     verdict: Verdict,
 ) {
     context.stop_waiting();
-    let used = tally::of_attempt(context, outcome == Outcome::Ok);
+    // Providers charge nothing for an answer that they themselves call an error.
+    let used = match outcome {
+        Outcome::HttpError => None,
+        _ => tally::of_attempt(context, outcome == Outcome::Ok),
+    };
     context.meter = Counter::default();
     let (Some(mut attempt), Some(candidate)) = (context.attempt.take(), context.plan.current())
     else {
