@@ -3,6 +3,7 @@
 use std::{
     fmt::{Display, Write as _},
     io::Write as _,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -71,7 +72,7 @@ pub struct Record<'a> {
     /// When its head had arrived.
     pub at: SystemTime,
     /// The client's address.
-    pub client: Option<std::net::IpAddr>,
+    pub client: Option<IpAddr>,
     /// What keys are told apart by.
     pub account: Option<&'a str>,
     /// The name of the key that it used.
@@ -191,7 +192,11 @@ impl Record<'_> {
             line,
             r#"{{"time":"{time}","level":"info","event":"request""#
         );
-        let client = self.client.map(|client| client.to_string());
+        if let Some(client) = self.client {
+            line.extend_from_slice(br#","client":""#);
+            write_address(&mut line, client);
+            line.push(b'"');
+        }
         let mut text = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 line.extend_from_slice(name.as_bytes());
@@ -199,7 +204,6 @@ impl Record<'_> {
             }
         };
         text(r#","id":"#, Some(self.id));
-        text(r#","client":"#, client.as_deref());
         text(r#","key":"#, self.key);
         text(r#","team":"#, self.team);
         text(r#","user":"#, self.user);
@@ -212,17 +216,19 @@ impl Record<'_> {
         text(r#","cache":"#, self.cache);
         text(r#","error":"#, self.error);
         text(r#","key_fault":"#, self.key_fault);
-        let _ = write!(
-            line,
-            r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
-            self.status,
-            self.stream,
-            self.latency.as_millis(),
-            self.bytes_in,
-            self.bytes_out
-        );
+        let stream = if self.stream { "true" } else { "false" };
+        line.extend_from_slice(br#","stream":"#);
+        line.extend_from_slice(stream.as_bytes());
+        let mut number = |name: &str, value: u64| {
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        };
+        number(r#","status":"#, self.status.into());
+        number(r#","latency_ms":"#, milliseconds(self.latency));
+        number(r#","bytes_in":"#, self.bytes_in as u64);
+        number(r#","bytes_out":"#, self.bytes_out as u64);
         if let Some(first_byte) = self.first_byte {
-            let _ = write!(line, r#","first_byte_ms":{}"#, first_byte.as_millis());
+            number(r#","first_byte_ms":"#, milliseconds(first_byte));
         }
         let _ = match (self.cost, &self.used) {
             (Some(cost), _) => write!(line, r#","cost_usd":{cost}"#),
@@ -240,6 +246,25 @@ impl Record<'_> {
         }
         line.push(b'}');
         line
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    let whole = span.as_secs().saturating_mul(1000);
+    whole.saturating_add(span.subsec_millis().into())
+}
+
+/// An address as it is usually written; that of version 4 by hand, for it is on every line.
+fn write_address(line: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(four) = address else {
+        let _ = write!(line, "{address}");
+        return;
+    };
+    for (place, octet) in four.octets().into_iter().enumerate() {
+        if place > 0 {
+            line.push(b'.');
+        }
+        line.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
 }
 
@@ -277,7 +302,7 @@ mod tests {
         let record = Record {
             id: "req_1",
             at: SystemTime::now(),
-            client: None,
+            client: Some([203, 0, 113, 9].into()),
             account: None,
             key: Some("app"),
             team: None,
@@ -320,6 +345,10 @@ mod tests {
         assert!(!line.contains(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["event"], "request");
+        assert_eq!(
+            (&value["client"], &value["latency_ms"]),
+            (&"203.0.113.9".into(), &12.into())
+        );
         assert_eq!(value["attempts"][0]["outcome"], "refused");
         assert_eq!(value["cost_usd"], 0.000_125);
         assert!(record.tried().unwrap().contains("refused"));

@@ -3,6 +3,8 @@
 //! counts in chunks before the last (Databricks), Groq's `x_groq.usage`, reasoning that is in the
 //! total and not in `completion_tokens` (xAI, Google), cached tokens under five names.
 
+mod plain;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -31,8 +33,8 @@ static LAST: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"u
 /// See [`super::super::Dialect::read_usage`]. Of several reports the last counts: providers that
 /// report in every chunk count up.
 pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
-    WORD.find(bytes)?;
     if stream {
+        WORD.find(bytes)?;
         data_lines(bytes)
             .filter(|data| WORD.find(data).is_some())
             .filter_map(answer)
@@ -53,7 +55,10 @@ fn answer(json: &[u8]) -> Option<Usage> {
             .ok()?
             .value("usage")?,
     };
-    let counted = count(&serde_json::from_slice(usage).ok()?)?;
+    let counted = match plain::read(usage) {
+        Some(counted) => counted,
+        None => count(&serde_json::from_slice(usage).ok()?)?,
+    };
     let tier = tier(json);
     (counted != Usage::default()).then_some(Usage {
         tier: tier.or(counted.tier),
