@@ -8,6 +8,7 @@ pub mod reload;
 mod retention;
 mod shadow;
 pub mod store;
+mod tidy;
 mod usage;
 
 use std::{path::PathBuf, sync::Arc};
@@ -73,6 +74,7 @@ impl BackgroundService for Tasks {
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             store::keep(&self.gateway, &self.records),
+            tidy::run(&self.gateway),
             drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }
