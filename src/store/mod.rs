@@ -123,6 +123,15 @@ impl Store {
         self.pool.begin().await
     }
 
+    /// Waits until what has been committed survives a loss of power. Postgres sees to that itself; of SQLite
+    /// it is the log before the file that may still be on its way to the disk.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        self.pool.sync().await
+    }
+
     /// Closes its connections, once those who use them are done.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, PgPool, SqlitePool,
+    ConnectOptions, Connection, PgConnection, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -53,6 +53,7 @@ impl Pool {
                 let pool = PgPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
                     .acquire_timeout(PATIENCE)
+                    .after_release(|connection, _| Box::pin(is_well(connection)))
                     .connect_with(options.disable_statement_logging())
                     .await?;
                 migrate(migrations::migrator(Backend::Postgres).run(&pool).await)?;
@@ -108,11 +109,39 @@ impl Pool {
         })
     }
 
+    pub(super) async fn sync(&self) -> Result<(), StoreError> {
+        let Pool::Sqlite(pool) = self else {
+            return Ok(());
+        };
+        let mut log = pool.connect_options().get_filename().as_os_str().to_owned();
+        log.push("-wal");
+        let syncing = tokio::task::spawn_blocking(move || match File::open(log) {
+            Ok(log) => log.sync_data(),
+            // All of it is in the database itself, by a checkpoint that has waited for the disk.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        match syncing.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(StoreError::Away(error.to_string())),
+            Err(error) => Err(StoreError::Away(error.to_string())),
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Pool::Sqlite(pool) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// Whether a connection goes back to the others. One that has gone silent would be waited for without end
+/// and be missing for ever, so it is closed.
+async fn is_well(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }
 
