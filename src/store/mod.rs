@@ -41,6 +41,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
+
 use pool::Pool;
 
 /// Which database it is.
@@ -56,6 +58,8 @@ pub enum Backend {
 #[derive(Clone)]
 pub struct Store {
     pool: Arc<Pool>,
+    /// Tags and models that sums were made of lately.
+    names: Arc<Mutex<usage::Names>>,
 }
 
 impl Store {
@@ -67,6 +71,7 @@ impl Store {
         let pool = Pool::open(location).await?;
         Ok(Store {
             pool: Arc::new(pool),
+            names: Arc::default(),
         })
     }
 
