@@ -27,6 +27,7 @@ use crate::{
     gateway::{Gateway, RequestId, Snapshot},
     health::leave::Leave,
     identity::Identity,
+    price::Usd,
     routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
 };
@@ -51,6 +52,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// Whether that is known: it may use the gateway.
+    pub is_admitted: bool,
     /// Whether some of its headers may be meant for the gateway; most requests have none.
     pub has_wishes: bool,
     /// Its body, as it came.
@@ -115,6 +118,8 @@ pub struct Context {
     pub bytes_left: Option<usize>,
     /// Whether the end of the provider's answer has been seen.
     pub has_ended: bool,
+    /// What it has cost, once its row has been made; `None` inside where that is not known.
+    pub cost: Option<Option<Usd>>,
     /// Whether its row has been written.
     pub is_recorded: bool,
 }
@@ -183,6 +188,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            is_admitted: false,
             has_wishes: false,
             body: Bytes::new(),
             body_read: None,
@@ -215,6 +221,7 @@ impl Context {
             bytes_out: 0,
             bytes_left: None,
             has_ended: false,
+            cost: None,
             is_recorded: false,
         }
     }
@@ -230,6 +237,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            is_admitted: self.is_admitted,
             has_wishes: self.has_wishes,
             body: self.body.clone(),
             body_read: self.body_read,

@@ -38,16 +38,22 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
         return;
     }
     context.is_recorded = true;
+    price(context);
     let Some(journal) = context.gateway().journal() else {
         return;
     };
-    let labels = labels(session, context);
+    // Who is not known says nothing that anybody would vouch for.
+    let labels = match context.is_admitted {
+        true => labels(session, context),
+        false => Labels::default(),
+    };
     let record = record(session, context, &labels, status);
     let tried = record.tried();
     let row = record.row(tried.as_deref());
     match &context.relay {
         Some(relay) if context.role == Role::Child => relay.leave_row(journal, &row),
-        _ => journal.append(&row),
+        _ if context.is_admitted => journal.append(&row),
+        _ => journal.append_minor(&row),
     }
 }
 
@@ -109,7 +115,14 @@ fn is_counted(context: &Context) -> bool {
     })
 }
 
-/// What is known of the request by now.
+/// Finds out what the request has cost, once.
+pub(super) fn price(context: &mut Context) {
+    if context.cost.is_none() {
+        context.cost = Some(cost(context));
+    }
+}
+
+/// What is known of the request by now; its cost where that has been found out.
 pub(super) fn record<'a>(
     session: &'a Session,
     context: &'a Context,
@@ -187,13 +200,13 @@ pub(super) fn record<'a>(
         bytes_in: context.body.len(),
         bytes_out: found.unwrap_or(context.bytes_out),
         usage: context.usage,
-        cost: cost(context),
+        cost: context.cost.flatten(),
     }
 }
 
 /// What the request has cost: nothing where nobody was asked who could charge for it, and `None` where that
 /// is not known.
-pub(super) fn cost(context: &Context) -> Option<Usd> {
+fn cost(context: &Context) -> Option<Usd> {
     let is_counting = context
         .endpoint
         .is_some_and(|endpoint| endpoint.kind == Kind::CountTokens);
@@ -217,7 +230,7 @@ pub(super) fn cost(context: &Context) -> Option<Usd> {
 }
 
 /// What the request says of itself: in headers of the gateway's or LiteLLM's, and in its body.
-pub(super) fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
+fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
     let mut labels = Labels::default();
     let headers = &session.req_header().headers;
     let text = |name: &str| headers.get(name)?.to_str().ok();

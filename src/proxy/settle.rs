@@ -18,6 +18,7 @@ use crate::{
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
+    usage::labels::Labels,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -171,6 +172,7 @@ pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gon
         context.gateway().metrics.client_disconnects.inc();
     }
     receipt::write(session, context, status);
+    receipt::price(context);
     observe(context, status);
     log_line(session, context, status);
 }
@@ -191,7 +193,7 @@ fn observe(context: &Context, status: u16) {
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
         usage: context.usage,
-        cost: receipt::cost(context),
+        cost: context.cost.flatten(),
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -216,7 +218,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     if !is_wanted {
         return;
     }
-    let labels = receipt::labels(session, context);
+    // The line says nothing of them.
+    let labels = Labels::default();
     let record = receipt::record(session, context, &labels, status);
     logging::write_line(&record.line(logging::is_json()));
 }
