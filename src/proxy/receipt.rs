@@ -11,7 +11,6 @@ use std::{
 };
 
 use http::header;
-use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use serde::Deserialize;
@@ -84,18 +83,18 @@ fn has_left(context: &Context) -> bool {
 /// The same for a piece of a stream that is not the last and tells the client that it is over: it may not wait
 /// for more.
 pub(super) fn write_closing(session: &Session, context: &mut Context, piece: &[u8]) {
-    let is_stream = matches!(context.answer, Answer::Events(_) | Answer::Streamed(_))
-        || matches!(context.caching, Caching::Coalesced(..));
-    if is_stream && !context.is_recorded && is_closing(piece, context.caller.closing_events()) {
+    let is_closed = match &context.answer {
+        _ if context.is_recorded => false,
+        Answer::Plain(watched) => watched.is_closed(),
+        Answer::Events(_) | Answer::Streamed(_) => context.caller.closing().is_in(piece),
+        _ if matches!(context.caching, Caching::Coalesced(..)) => {
+            context.caller.closing().is_in(piece)
+        }
+        _ => false,
+    };
+    if is_closed {
         write_end(session, context);
     }
-}
-
-fn is_closing(piece: &[u8], events: &[&[u8]]) -> bool {
-    events.iter().any(|event| {
-        let (_, start) = event.split_at(1);
-        piece.starts_with(start) || memmem::find(piece, event).is_some()
-    })
 }
 
 /// The same where there will be no piece.
@@ -261,23 +260,3 @@ fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dialects::{Dialect, anthropic::Anthropic, openai_chat::OpenAiChat};
-
-    #[test]
-    fn the_end_of_a_stream_is_told_from_text_that_speaks_of_it() {
-        let openai = |piece: &str| is_closing(piece.as_bytes(), OpenAiChat.closing_events());
-        assert!(openai("data: [DONE]\n\n"));
-        assert!(openai("data: {\"a\":1}\n\ndata: [DONE]\n\n"));
-        assert!(!openai("data: {\"content\":\"data: [DONE]\"}\n\n"));
-        assert!(!openai("data: {\"content\":\"\\ndata: [DONE]\"}\n\n"));
-        let anthropic = |piece: &str| is_closing(piece.as_bytes(), Anthropic.closing_events());
-        assert!(anthropic(
-            "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
-        ));
-        assert!(!anthropic("event: message_delta\ndata: {}\n\n"));
-    }
-}
