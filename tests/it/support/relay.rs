@@ -12,6 +12,7 @@ use tokio::{
 pub struct Relay {
     pub address: SocketAddr,
     is_open: Arc<watch::Sender<bool>>,
+    ice: Arc<watch::Sender<u32>>,
     accepting: JoinHandle<()>,
 }
 
@@ -21,10 +22,12 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let is_open = Arc::new(watch::Sender::new(true));
-        let accepting = tokio::spawn(accept(listener, target, is_open.clone()));
+        let ice = Arc::new(watch::Sender::new(0));
+        let accepting = tokio::spawn(accept(listener, target, is_open.clone(), ice.clone()));
         Relay {
             address,
             is_open,
+            ice,
             accepting,
         }
     }
@@ -32,6 +35,11 @@ impl Relay {
     /// Closes every connection, and each new one at once.
     pub fn cut(&self) {
         self.is_open.send_replace(false);
+    }
+
+    /// Carries nothing more over the connections that stand, and says nothing of it; new ones work.
+    pub fn freeze(&self) {
+        self.ice.send_modify(|age| *age += 1);
     }
 
     /// Lets connections through again.
@@ -47,9 +55,14 @@ impl Drop for Relay {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, is_open: Arc<watch::Sender<bool>>) {
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    is_open: Arc<watch::Sender<bool>>,
+    ice: Arc<watch::Sender<u32>>,
+) {
     while let Ok((mut client, _)) = listener.accept().await {
-        let mut watch = is_open.subscribe();
+        let (mut watch, mut ice) = (is_open.subscribe(), ice.subscribe());
         tokio::spawn(async move {
             if !*watch.borrow() {
                 return;
@@ -57,9 +70,13 @@ async fn accept(listener: TcpListener, target: SocketAddr, is_open: Arc<watch::S
             let Ok(mut server) = TcpStream::connect(target).await else {
                 return;
             };
-            tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                _ = watch.wait_for(|is_open| !is_open) => {}
+            let thaw = tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                _ = watch.wait_for(|is_open| !is_open) => return,
+                frozen = ice.changed() => frozen.is_err(),
+            };
+            if !thaw {
+                let _ = watch.wait_for(|is_open| !is_open).await;
             }
         });
     }
