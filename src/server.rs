@@ -32,7 +32,7 @@ use crate::{
     providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{CacheKeeper, Tasks, reload::Source, store::Records},
+    tasks::{CacheKeeper, Closing, Tasks, UsageKeeper, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
     usage::journal::{self, Journal},
@@ -113,7 +113,9 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     gateway.written.store(config.clone().into());
     let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
-    keep_journal(&gateway, &config, &start.directory)?;
+    if records.has_store() {
+        keep_journal(&gateway, &config, &start.directory)?;
+    }
     look_names_up(&gateway);
 
     let listen = &config.listen;
@@ -159,10 +161,17 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
     let keeper = CacheKeeper(gateway.clone());
     server.add_service(background_service("cache", keeper));
+    let closing = Arc::new(Closing::default());
+    let keeper = UsageKeeper {
+        gateway: gateway.clone(),
+        closing: closing.clone(),
+    };
+    server.add_service(background_service("usage", keeper));
     let tasks = Tasks {
         gateway,
         source: start.source,
         directory: start.directory,
+        closing,
         records,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),

@@ -12,6 +12,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod closing;
 pub mod cohere;
 pub mod compact;
 pub mod emulate;
@@ -22,9 +23,11 @@ mod laws;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod produced;
 pub mod scan;
 pub mod sequence;
 pub mod splice;
+mod stated;
 pub mod translate;
 
 use std::ops::Range;
@@ -46,7 +49,9 @@ use crate::{
     },
     error::{AnswerError, GatewayError},
 };
+use closing::Closing;
 use ending::Ending;
+use produced::Produced;
 use scan::Places;
 use splice::Cuts;
 
@@ -134,11 +139,9 @@ pub trait Dialect: Sync {
         Some(b": keep-alive\n\n")
     }
 
-    /// How events begin by which a client knows that a stream is over, each with the line break before it;
-    /// none where that is the end of the answer itself. What an event says of its answer's text cannot begin
-    /// a line.
-    fn closing_events(&self) -> &'static [&'static [u8]] {
-        &[]
+    /// By what a client knows that a stream is over.
+    fn closing(&self) -> Closing {
+        Closing::End
     }
 
     /// A reader for one streamed answer.
@@ -175,14 +178,20 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// Where the events of a stream have what the model says; `None` where no stream of this dialect is
+    /// passed on as it is.
+    fn produced(&self) -> Option<&'static Produced> {
+        None
+    }
+
     /// How an answer of this dialect says that it is whole; `None` where it has no callers.
     fn ending(&self) -> Option<&'static Ending> {
         None
     }
 
-    /// Whether a stream that `body` asks for would come without its usage, in dialects that leave the
+    /// Whether the stream that a request asks for would come without its usage, in dialects that leave the
     /// choice.
-    fn hides_usage(&self, _body: &[u8]) -> bool {
+    fn hides_usage(&self, _request: &Inspection, _body: &[u8]) -> bool {
         false
     }
 

@@ -3,8 +3,12 @@
 
 use std::time::Instant;
 
-use super::context::{Context, OpenAttempt};
+use super::{
+    context::{Context, OpenAttempt},
+    tally,
+};
 use crate::{
+    chat::estimate::Counter,
     config::Routing,
     error::Outcome,
     health::{breaker::Change, leave::Leave},
@@ -31,6 +35,12 @@ pub(super) fn close(
     verdict: Verdict,
 ) {
     context.stop_waiting();
+    // Providers charge nothing for an answer that they themselves call an error.
+    let used = match outcome {
+        Outcome::HttpError => None,
+        _ => tally::of_attempt(context, outcome == Outcome::Ok),
+    };
+    context.meter = Counter::default();
     let (Some(mut attempt), Some(candidate)) = (context.attempt.take(), context.plan.current())
     else {
         return;
@@ -48,6 +58,7 @@ pub(super) fn close(
         status: attempt.status,
         ms: u64::try_from(ms).unwrap_or(u64::MAX),
         detail,
+        used,
     };
     context.attempts.push(record);
 }

@@ -14,6 +14,7 @@ use super::{
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
+    receipt::Spent,
     recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
@@ -21,7 +22,7 @@ use super::{
     written::UpstreamCall,
 };
 use crate::{
-    chat::usage::Usage,
+    chat::{estimate::Counter, usage::Usage},
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
@@ -51,6 +52,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// Whether that is known: it may use the gateway.
+    pub is_admitted: bool,
     /// Whether some of its headers may be meant for the gateway; most requests have none.
     pub has_wishes: bool,
     /// Its body, as it came.
@@ -105,6 +108,8 @@ pub struct Context {
     pub first_byte: Option<Instant>,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What the provider says in a stream that passes as it is, counted.
+    pub meter: Counter,
     /// Why the last attempt failed.
     pub failure: Option<ProviderFailure>,
     /// What the client was told, or would have been.
@@ -115,6 +120,8 @@ pub struct Context {
     pub bytes_left: Option<usize>,
     /// Whether the end of the provider's answer has been seen.
     pub has_ended: bool,
+    /// What it has used and cost, once its row has been made.
+    pub spent: Option<Spent>,
     /// Whether its row has been written.
     pub is_recorded: bool,
 }
@@ -183,6 +190,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            is_admitted: false,
             has_wishes: false,
             body: Bytes::new(),
             body_read: None,
@@ -210,11 +218,13 @@ impl Context {
             answer: Answer::Undecided,
             first_byte: None,
             usage: None,
+            meter: Counter::default(),
             failure: None,
             error: None,
             bytes_out: 0,
             bytes_left: None,
             has_ended: false,
+            spent: None,
             is_recorded: false,
         }
     }
@@ -230,6 +240,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            is_admitted: self.is_admitted,
             has_wishes: self.has_wishes,
             body: self.body.clone(),
             body_read: self.body_read,

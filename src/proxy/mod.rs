@@ -46,6 +46,7 @@ mod respond;
 mod rewritten;
 mod settle;
 mod shadow;
+mod tally;
 mod watchdog;
 mod written;
 
@@ -117,6 +118,7 @@ impl Proxy {
         context.identity = snapshot
             .keys
             .authenticate(&head.headers, head.uri.query())?;
+        context.is_admitted = true;
         let lists = local::lists_models(endpoint.kind);
         auth::permit_route(&context.identity, head.uri.path(), lists)?;
         context.has_wishes = wishes::may_be_in(&head.headers);
@@ -391,6 +393,7 @@ impl ProxyHttp for Proxy {
             context.answer.note_sent(session.body_bytes_sent());
             let passed = context.answer.pass(body, is_end, context.spoken());
             relay::note_content(context);
+            tally::note(context, body.as_ref());
             match passed {
                 Ok(Some(usage)) => context.usage = Some(usage.merged(context.usage)),
                 Ok(None) => {}

@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
+    endpoints::Kind,
     next, receipt, relay, replay, respond, shadow,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
+    usage::labels::Labels,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -62,6 +64,14 @@ pub(super) fn plan(
 /// # Errors
 /// `Unavailable`, `TooExpensive`.
 pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
+    let kind = context.endpoint.map(|endpoint| endpoint.kind);
+    // What a stream has cost is told where it is asked for, whether its caller wants to know or not.
+    if context.request.stream
+        && matches!(kind, Some(Kind::Generate | Kind::Provider("completions")))
+    {
+        context.asks_usage = context.caller.hides_usage(&context.request, &context.body);
+        context.hides_usage = context.asks_usage;
+    }
     next::start(context)?;
     shadow::copy(context, head);
     Ok(())
@@ -171,6 +181,7 @@ pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gon
         context.gateway().metrics.client_disconnects.inc();
     }
     receipt::write(session, context, status);
+    receipt::price(context);
     observe(context, status);
     log_line(session, context, status);
 }
@@ -185,13 +196,14 @@ fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
 }
 
 fn observe(context: &Context, status: u16) {
+    let spent = context.spent.unwrap_or_default();
     let metrics = &context.gateway().metrics;
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
-        usage: context.usage,
-        cost: receipt::cost(context),
+        usage: spent.used.map(|used| used.usage),
+        cost: spent.cost,
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -216,7 +228,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     if !is_wanted {
         return;
     }
-    let labels = receipt::labels(session, context);
+    // The line says nothing of them.
+    let labels = Labels::default();
     let record = receipt::record(session, context, &labels, status);
     logging::write_line(&record.line(logging::is_json()));
 }
