@@ -8,6 +8,7 @@ mod keys;
 mod litellm;
 mod on_client_port;
 mod records;
+mod replicas;
 mod secrets;
 mod teams;
 mod terms;
