@@ -48,7 +48,12 @@ pub(super) fn run(by: By, which: &Which, json: bool) -> Result<ExitCode, Failure
 }
 
 async fn ask(port: &Port, by: By, which: &Which) -> Result<Summary, Failure> {
+    // Sums are by the hour: the first one counts as a whole.
+    let since = when::milliseconds(which.since);
+    let hour = since - since.rem_euclid(3_600_000);
     let mut query = which.query();
+    query.retain(|(name, _)| *name != "from");
+    query.push(("from", Some(when::shown(hour))));
     query.push(("group_by", Some(by.name().to_owned())));
     query.push(("limit", Some(MAX_LINES.to_string())));
     if let Some(key) = &which.key {
