@@ -30,6 +30,9 @@ pub struct Identity {
     pub process: Option<String>,
     /// The same of the challenge and of where its store is.
     pub store: Option<String>,
+    /// Whether its store has been opened: a process that has just started may not be so far.
+    #[serde(default)]
+    pub is_open: bool,
 }
 
 /// Answers which process this is.
@@ -53,6 +56,7 @@ impl Operation for Show {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process,
             store,
+            is_open: call.gateway.store.load().is_some(),
         })
     }
 }

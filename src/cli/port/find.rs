@@ -2,7 +2,7 @@
 //! its address and a token in its data directory, and answers a challenge by the token; a port that it has
 //! left, or that somebody else has taken, answers none. Who is named by `--admin-url` need only be a gateway.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::Value;
@@ -19,8 +19,12 @@ use crate::{
     store::Location,
 };
 
-/// How long a gateway may take to say who it is.
+/// How long a gateway may take to say who it is,
 const PATIENCE: Duration = Duration::from_secs(3);
+/// and one that has just started to open its store.
+const OPENING: Duration = Duration::from_secs(3);
+/// How often it is looked whether it has.
+const EACH: Duration = Duration::from_millis(50);
 
 /// Whether a gateway runs.
 pub(super) enum Found {
@@ -129,16 +133,29 @@ async fn known(
     let challenge = Token::new().ok_or_else(|| "the system gives no random numbers".to_owned())?;
     let challenge = challenge.text();
     let path = format!("/admin/identity?challenge={challenge}");
-    let asked = remote.ask_within(PATIENCE, Method::GET, &path, None);
-    let (status, body) = asked.await?;
-    let said = said::read(status, &body, "/admin/identity", remote.url());
-    let said = said.ok().and_then(|said| serde_json::from_value(said).ok());
-    let Some(Identity { process, store, .. }) = said else {
-        return Err(stranger(remote));
+    let began = Instant::now();
+    let store = loop {
+        let asked = remote.ask_within(PATIENCE, Method::GET, &path, None);
+        let (status, body) = asked.await?;
+        let said = said::read(status, &body, "/admin/identity", remote.url());
+        let said = said.ok().and_then(|said| serde_json::from_value(said).ok());
+        let Some(said) = said else {
+            return Err(stranger(remote));
+        };
+        let said: Identity = said;
+        let is_it = |proof| proof == token.prove(challenge, None);
+        if !said.process.is_some_and(is_it) {
+            return Err(stranger(remote));
+        }
+        if said.is_open {
+            break said.store;
+        }
+        if began.elapsed() > OPENING {
+            let url = remote.url();
+            return Err(format!("the gateway at {url} has not opened its store").into());
+        }
+        tokio::time::sleep(EACH).await;
     };
-    if process.is_none_or(|proof| proof != token.prove(challenge, None)) {
-        return Err(stranger(remote));
-    }
     let directory = data_directory(config, environment);
     let location = Location::of(config.store.database_url.as_ref(), &directory)?;
     let meant = token.prove(challenge, Some(&place(&location)));
