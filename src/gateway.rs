@@ -5,6 +5,7 @@
 pub mod departure;
 pub mod management;
 pub mod progress;
+pub mod proof;
 mod records;
 pub mod shadow;
 
@@ -36,6 +37,7 @@ use crate::{
 use departure::Departure;
 use management::Management;
 use progress::Progress;
+use proof::Proof;
 use shadow::Shadows;
 
 /// Everything that a reload rebuilds.
@@ -115,6 +117,8 @@ pub struct Gateway {
     pub management: OnceLock<Arc<dyn Management>>,
     /// How far the store's changes are in force.
     pub progress: Progress,
+    /// How it shows whose process it is.
+    pub proof: Proof,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
     /// Answers that are kept.
@@ -151,6 +155,7 @@ impl Gateway {
             written: ArcSwap::default(),
             management: OnceLock::new(),
             progress: Progress::default(),
+            proof: Proof::default(),
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
