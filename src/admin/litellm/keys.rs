@@ -74,6 +74,12 @@ impl KeyBody {
         }
     }
 
+    /// Which key is meant: its text, hash or id, or what people call it.
+    pub(super) fn reference(&self) -> Option<String> {
+        let key = self.key.as_ref().map(|key| key.expose().to_owned());
+        key.or_else(|| self.key_alias.value().cloned())
+    }
+
     /// Carries it out.
     pub(super) fn apply(self, key: &mut Key) -> Result<(), Refusal> {
         self.key_alias.apply(&mut key.label);
@@ -244,28 +250,30 @@ impl Operation for Update {
     type Body = KeyBody;
     type Answer = Object;
 
-    async fn run(call: Call, _: Anything, mut body: KeyBody) -> Result<Object, Refusal> {
-        let spend = body.spend(&call)?;
-        let named = body.key.take();
-        let reference = match (&named, body.key_alias.value()) {
-            (Some(key), _) => key.expose().to_owned(),
-            (None, Some(alias)) => alias.clone(),
-            (None, None) => {
-                return Err(Refusal::invalid(
-                    Some("key"),
-                    "`key` or `key_alias` is needed.",
-                ));
-            }
-        };
-        let mut key = keys::change(&call, &reference, |key| body.apply(key)).await?;
-        if let Some(spend) = spend {
-            call.store()?.set_spent(Kind::Key, &key.id, spend).await?;
-            key.stamps.spend = spend;
-        }
-        let mut row = rows::key(&key);
-        row.insert("key".into(), reference.into());
-        Ok(row)
+    async fn run(call: Call, _: Anything, body: KeyBody) -> Result<Object, Refusal> {
+        update(&call, body).await
     }
+}
+
+/// Changes the key that a body names.
+///
+/// # Errors
+/// 400, 403, 404, 409.
+pub(super) async fn update(call: &Call, mut body: KeyBody) -> Result<Object, Refusal> {
+    let spend = body.spend(call)?;
+    let Some(reference) = body.reference() else {
+        let message = "`key` or `key_alias` is needed.";
+        return Err(Refusal::invalid(Some("key"), message));
+    };
+    body.key = None;
+    let mut key = keys::change(call, &reference, |key| body.apply(key)).await?;
+    if let Some(spend) = spend {
+        call.store()?.set_spent(Kind::Key, &key.id, spend).await?;
+        key.stamps = call.store()?.get::<Key>(&key.id).await?.stamps;
+    }
+    let mut row = rows::key(&key);
+    row.insert("key".into(), reference.into());
+    Ok(row)
 }
 
 /// Which keys.
@@ -273,9 +281,9 @@ impl Operation for Update {
 #[serde(default)]
 pub(in crate::admin) struct Named {
     /// Their texts, hashes or ids.
-    keys: Option<Vec<String>>,
+    pub(super) keys: Option<Vec<String>>,
     /// What people call them.
-    key_aliases: Option<Vec<String>>,
+    pub(super) key_aliases: Option<Vec<String>>,
 }
 
 /// Deletes keys.
@@ -349,6 +357,8 @@ pub(in crate::admin) struct ListQuery {
     key_hash: Option<String>,
     key_alias: Option<String>,
     return_full_object: Option<bool>,
+    /// Whether those of the teams are listed too that the caller's user administrates.
+    include_team_keys: Option<bool>,
     sort_by: Option<String>,
     sort_order: Option<Order>,
 }
@@ -389,7 +399,12 @@ impl Paging for ListQuery {
 pub(in crate::admin) struct ListAll;
 
 impl Operation for ListAll {
-    const ROUTE: Route = Route::get("/key/list", Reach::Team, "Lists keys.").of_litellm();
+    const ROUTE: Route = Route::get(
+        "/key/list",
+        Reach::Anyone,
+        "Lists keys: for an ordinary key, those of its user.",
+    )
+    .of_litellm();
     type Query = ListQuery;
     type Body = Anything;
     type Answer = Object;
@@ -399,7 +414,11 @@ impl Operation for ListAll {
             let message = "`page` is a number from 1 on, `size` one from 1 to 100.";
             return Err(Refusal::invalid(Some("size"), message));
         }
-        let mut list = reach::seen_by(&call.caller, List::default());
+        let store = call.store()?;
+        let mut list = match query.include_team_keys.unwrap_or(false) {
+            true => reach::seen_with_teams(&store, &call.caller, List::default()).await?,
+            false => reach::seen_by(&call.caller, List::default()),
+        };
         for (column, value) in [
             ("user_id", &query.user_id),
             ("team_id", &query.team_id),
@@ -415,7 +434,7 @@ impl Operation for ListAll {
             let hash = crate::identity::virtual_key::parse_hex(hash).unwrap_or_default();
             list = list.equals("hash", hash);
         }
-        let page: Page<Key> = Page::read::<Key>(&*call.store()?, list, &query).await?;
+        let page: Page<Key> = Page::read::<Key>(&store, list, &query).await?;
         let is_full = query.return_full_object.unwrap_or(false);
         let keys: Vec<Value> = page
             .data

@@ -193,10 +193,14 @@ async fn what_has_been_spent_is_set_and_begins_anew() {
         assert_eq!((customers[0].requests, customers[0].cost), (4, all.total));
         let team = crate::store::teams::Team::new("red");
         store.create(team, None).await.unwrap();
+        let team = async || -> crate::store::teams::Team { store.get("red").await.unwrap() };
         let spent = async || {
-            let team: crate::store::teams::Team = store.get("red").await.unwrap();
+            let team = team().await;
             (team.stamps.spend, team.stamps.total_spend)
         };
+        let began = async || team().await.stamps.period_started_at.unwrap();
+        let before = crate::store::now();
+        assert!(began().await < before, "with the first that was spent");
         let (now, ever) = spent().await;
         assert_eq!(
             (now, ever),
@@ -207,6 +211,7 @@ async fn what_has_been_spent_is_set_and_begins_anew() {
             .await
             .unwrap();
         assert_eq!(spent().await, (Usd::from_pico(7), ever));
+        assert!(began().await >= before, "a new period");
         store.reset_spent().await.unwrap();
         assert_eq!(spent().await, (Usd::ZERO, ever));
     }

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::{Administrated, MASTER};
 
 /// Two teams, each with a key, a project and a member; and a key that administrates the red one.
-struct TwoTeams {
-    admin: Administrated,
-    red: String,
-    blue_key: Value,
-    blue_text: String,
+pub struct TwoTeams {
+    pub admin: Administrated,
+    pub red: String,
+    pub blue_key: Value,
+    pub blue_text: String,
 }
 
-async fn two_teams(admin: Administrated) -> TwoTeams {
+pub async fn two_teams(admin: Administrated) -> TwoTeams {
     for team in ["red", "blue"] {
         admin.post("/admin/teams", json!({"id": team, "alias": format!("the {team}s"), "organization_id": format!("org-{team}")})).await;
         admin
@@ -89,10 +89,10 @@ async fn a_teams_key_makes_and_changes_its_teams_keys() {
             ("GET", "/admin/teams/red/members", None),
             (
                 "PUT",
-                "/admin/teams/red/members/new-user",
-                Some(json!({"role": "user"})),
+                "/admin/teams/red/members/red-user",
+                Some(json!({"role": "admin"})),
             ),
-            ("DELETE", "/admin/teams/red/members/new-user", None),
+            ("DELETE", "/admin/teams/red/members/red-user", None),
             ("GET", "/admin/projects/red-project", None),
             ("GET", "/team/info?team_id=red", None),
             ("GET", "/admin/usage?team_id=red", None),

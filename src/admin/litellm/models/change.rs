@@ -11,6 +11,7 @@ use crate::{
         address,
         entity::new_id,
         input::Anything,
+        models::{fits, no_credential},
         operation::{Call, Operation, Reach, Route},
         providers::credentials::{known, sealer},
         refusal::Refusal,
@@ -18,7 +19,7 @@ use crate::{
     providers::catalog,
     secret::Secret,
     store::{
-        Store, StoreError,
+        Kind, Record, Store, StoreError, Transaction,
         credentials::{API_KEY, Credential, HEADER, RESERVED, Secrets},
         models::Model,
     },
@@ -73,6 +74,17 @@ struct Params {
     rest: Object,
 }
 
+/// What of LiteLLM's information is the record's own.
+const OURS: [&str; 7] = [
+    "id",
+    "db_model",
+    "blocked",
+    "created_at",
+    "created_by",
+    "updated_at",
+    "updated_by",
+];
+
 /// Whether a parameter's value is a secret, by its name.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -118,13 +130,15 @@ impl Params {
     }
 }
 
+/// Our name for a provider of LiteLLM's.
+pub(in crate::admin) fn ours(name: &str) -> String {
+    let renamed = PROVIDERS.iter().find(|(theirs, _)| *theirs == name);
+    renamed.map_or(name, |(_, ours)| ours).to_owned()
+}
+
 /// The provider and its model's name in `provider/model`.
 async fn target(call: &Call, store: &Store, params: &Params) -> Result<(String, String), Refusal> {
     let model = params.model.as_deref().unwrap_or_default();
-    let ours = |name: &str| {
-        let renamed = PROVIDERS.iter().find(|(theirs, _)| *theirs == name);
-        renamed.map_or(name, |(_, ours)| ours).to_owned()
-    };
     if let Some(provider) = &params.custom_llm_provider {
         let provider = ours(provider);
         let own = model.strip_prefix(&format!("{provider}/"));
@@ -151,59 +165,77 @@ async fn target(call: &Call, store: &Store, params: &Params) -> Result<(String, 
     }
 }
 
-/// Puts what was said into a deployment. Answers its secrets.
-async fn put(
-    call: &Call,
-    store: &Store,
-    model: &mut Model,
-    body: ModelBody,
-) -> Result<Secrets, Refusal> {
-    if let Some(name) = body.model_name {
-        model.name = name;
-    }
-    let in_info = |info: &Object| info.get("blocked").and_then(Value::as_bool);
-    let blocked = body.blocked.or(body.model_info.as_ref().and_then(in_info));
-    model.blocked = blocked.unwrap_or(model.blocked);
-    if let Some(mut info) = body.model_info {
-        for ours in [
-            "id",
-            "db_model",
-            "blocked",
-            "created_at",
-            "created_by",
-            "updated_at",
-            "updated_by",
-        ] {
-            info.remove(ours);
+/// What was said of a deployment, with all that it names looked up: it can be put into one without asking
+/// anybody.
+struct Said {
+    name: Option<String>,
+    blocked: Option<bool>,
+    info: Option<Object>,
+    /// The provider, and the model's name there.
+    target: Option<(String, String)>,
+    base_url: Option<String>,
+    credential: Option<String>,
+    secrets: Secrets,
+    params: Option<Params>,
+}
+
+impl Said {
+    async fn read(call: &Call, store: &Store, body: ModelBody) -> Result<Self, Refusal> {
+        let in_info = |info: &Object| info.get("blocked").and_then(Value::as_bool);
+        let mut said = Said {
+            name: body.model_name,
+            blocked: body.blocked.or(body.model_info.as_ref().and_then(in_info)),
+            info: body.model_info,
+            target: None,
+            base_url: None,
+            credential: None,
+            secrets: Secrets::new(),
+            params: None,
+        };
+        if let Some(mut params) = body.litellm_params {
+            said.secrets = params.secrets()?;
+            if params.model.is_some() {
+                said.target = Some(target(call, store, &params).await?);
+            }
+            said.base_url = params.api_base.take().or(params.base_url.take());
+            if let Some(base_url) = &said.base_url {
+                address::check("api_base", base_url)?;
+            }
+            said.credential = params.litellm_credential_name.take();
+            said.params = Some(params);
         }
-        info.retain(|name, _| !is_secret(name) || name.contains("cost"));
-        merge(&mut model.details, INFO, info);
+        Ok(said)
     }
-    let Some(mut params) = body.litellm_params else {
-        return Ok(Secrets::new());
-    };
-    let secrets = params.secrets()?;
-    if params.model.is_some() {
-        (model.provider, model.model) = target(call, store, &params).await?;
-    }
-    let settings = &mut model.settings;
-    if let Some(base_url) = params.api_base.take().or(params.base_url.take()) {
-        address::check("api_base", &base_url)?;
-        settings.base_url = Some(base_url);
-    }
-    settings.weight = params.weight.or(settings.weight);
-    settings.priority = params.order.or(settings.priority);
-    settings.rpm = params.rpm.or(settings.rpm);
-    settings.tpm = params.tpm.or(settings.tpm);
-    if let Some(name) = params.litellm_credential_name {
-        if store.find::<Credential>(&name).await?.is_none() {
-            let message = format!("There is no credential `{name}`; make it first.");
-            return Err(Refusal::invalid(Some("litellm_credential_name"), message));
+
+    /// Puts it into a deployment.
+    fn apply(self, model: &mut Model) {
+        if let Some(name) = self.name {
+            model.name = name;
         }
-        model.credential_id = Some(name);
+        model.blocked = self.blocked.unwrap_or(model.blocked);
+        if let Some(mut info) = self.info {
+            OURS.iter().for_each(|name| drop(info.remove(*name)));
+            info.retain(|name, _| !is_secret(name) || name.contains("cost"));
+            merge(&mut model.details, INFO, info);
+        }
+        let settings = &mut model.settings;
+        if let Some((provider, name)) = self.target {
+            if provider != model.provider {
+                // An address is its provider's: no other's keys go there.
+                settings.base_url = None;
+            }
+            (model.provider, model.model) = (provider, name);
+        }
+        settings.base_url = self.base_url.or(settings.base_url.take());
+        model.credential_id = self.credential.or(model.credential_id.take());
+        if let Some(params) = self.params {
+            settings.weight = params.weight.or(settings.weight);
+            settings.priority = params.order.or(settings.priority);
+            settings.rpm = params.rpm.or(settings.rpm);
+            settings.tpm = params.tpm.or(settings.tpm);
+            merge(&mut model.details, PARAMS, params.rest);
+        }
     }
-    merge(&mut model.details, PARAMS, params.rest);
-    Ok(secrets)
 }
 
 fn merge(details: &mut Object, name: &str, said: Object) {
@@ -214,35 +246,83 @@ fn merge(details: &mut Object, name: &str, said: Object) {
     }
 }
 
+/// Puts what was said into a deployment and its secrets into a credential of its own, all in one transaction.
+/// Answers what has changed beside the deployment.
+async fn put(
+    call: &Call,
+    transaction: &mut Transaction,
+    model: &mut Model,
+    mut said: Said,
+) -> Result<Option<Credential>, Refusal> {
+    let (secrets, is_named) = (std::mem::take(&mut said.secrets), said.credential.is_some());
+    said.apply(model);
+    if !secrets.is_empty() {
+        let credential = seal(call, transaction, model, secrets).await?;
+        model.credential_id = Some(credential.id.clone());
+        fits("litellm_params", model, &credential)?;
+        return Ok(Some(credential));
+    }
+    let Some(id) = &model.credential_id else {
+        return Ok(None);
+    };
+    match transaction.hold::<Credential>(id).await {
+        Ok(credential) => fits("litellm_params", model, &credential)?,
+        Err(StoreError::NotFound { .. }) if is_named => {
+            return Err(no_credential("litellm_credential_name", id));
+        }
+        // It was deleted meanwhile: the deployment is not asked, and may be changed.
+        Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(None)
+}
+
 /// Seals a deployment's secrets in a credential of its own.
 async fn seal(
     call: &Call,
-    store: &Store,
-    model: &mut Model,
-    secrets: &Secrets,
-) -> Result<(), Refusal> {
-    if secrets.is_empty() {
-        return Ok(());
+    transaction: &mut Transaction,
+    model: &Model,
+    secrets: Secrets,
+) -> Result<Credential, Refusal> {
+    let (sealer, own) = (sealer(call)?, own_credential(&model.id));
+    match transaction.hold::<Credential>(&own).await {
+        Ok(mut credential) => {
+            // What one provider was asked with is not for the next.
+            let mut all = match credential.provider == model.provider {
+                true => credential.secrets(&sealer)?,
+                false => Secrets::new(),
+            };
+            all.extend(secrets);
+            credential.provider.clone_from(&model.provider);
+            credential.seal(&all, &sealer)?;
+            transaction.write(&mut credential, call.by()).await?;
+            Ok(credential)
+        }
+        Err(StoreError::NotFound { .. }) => {
+            let mut credential = Credential::new(&model.provider);
+            credential.label = Some(format!("of the model {}", model.id));
+            credential.id = own;
+            credential.details.insert(RESERVED.to_owned(), true.into());
+            credential.seal(&secrets, &sealer)?;
+            transaction.insert(&mut credential, call.by()).await?;
+            Ok(credential)
+        }
+        Err(error) => Err(error.into()),
     }
-    let sealer = sealer(call)?;
-    let own = own_credential(&model.id);
-    if store.find::<Credential>(&own).await?.is_some() {
-        let changed = store.update::<Credential>(&own, call.by(), |credential| {
-            let mut all = credential.secrets(&sealer)?;
-            all.extend(secrets.clone());
-            credential.seal(&all, &sealer)
-        });
-        changed.await?;
-    } else {
-        let mut credential = Credential::new(&model.provider);
-        credential.id.clone_from(&own);
-        credential.label = Some(format!("of the model {}", model.id));
-        credential.details.insert(RESERVED.to_owned(), true.into());
-        credential.seal(secrets, &sealer)?;
-        store.create(credential, call.by()).await?;
+}
+
+/// Says what has changed, and makes it so.
+async fn commit(
+    mut transaction: Transaction,
+    model: &Model,
+    credential: Option<Credential>,
+) -> Result<(), StoreError> {
+    if let Some(credential) = credential {
+        let changes = credential.changes();
+        transaction.changed(Kind::Credential, &changes).await?;
     }
-    model.credential_id = Some(own);
-    Ok(())
+    transaction.changed(Kind::Model, &model.changes()).await?;
+    transaction.commit().await
 }
 
 fn own_credential(model: &str) -> String {
@@ -290,16 +370,11 @@ impl Operation for New {
             id: new_id("model", id.map(str::to_owned))?,
             ..Model::default()
         };
-        if store.find::<Model>(&model.id).await?.is_some() {
-            return Err(StoreError::Exists {
-                what: "model",
-                reference: model.id,
-            }
-            .into());
-        }
-        let secrets = put(&call, &store, &mut model, body).await?;
-        seal(&call, &store, &mut model, &secrets).await?;
-        let model = store.create(model, call.by()).await?;
+        let said = Said::read(&call, &store, body).await?;
+        let mut transaction = store.begin().await?;
+        let credential = put(&call, &mut transaction, &mut model, said).await?;
+        transaction.insert(&mut model, call.by()).await?;
+        commit(transaction, &model, credential).await?;
         Ok(row(&model, &call))
     }
 }
@@ -319,7 +394,6 @@ impl Operation for Update {
     type Answer = Object;
 
     async fn run(call: Call, _: Anything, mut body: ModelBody) -> Result<Object, Refusal> {
-        let store = call.store()?;
         let in_info = |info: &Object| info.get("id")?.as_str().map(str::to_owned);
         let id = body
             .id
@@ -331,15 +405,39 @@ impl Operation for Update {
                 "`model_info.id` is needed.",
             ));
         };
-        let mut model = store.get::<Model>(&id).await?;
-        let secrets = put(&call, &store, &mut model, body).await?;
-        seal(&call, &store, &mut model, &secrets).await?;
-        let changed = store.update::<Model>(&id, call.by(), |before| {
-            *before = model;
-            Ok(())
-        });
-        Ok(row(&changed.await?, &call))
+        update(&call, &id, body).await
     }
+}
+
+/// Changes the deployment that the path names.
+pub(in crate::admin) struct Patch;
+
+impl Operation for Patch {
+    const ROUTE: Route = Route::patch(
+        "/model/{id}/update",
+        Reach::All,
+        "Changes a deployment, by LiteLLM's fields. What is not said stays.",
+    )
+    .of_litellm();
+    type Query = Anything;
+    type Body = ModelBody;
+    type Answer = Object;
+
+    async fn run(call: Call, _: Anything, body: ModelBody) -> Result<Object, Refusal> {
+        let id = call.path("id").to_owned();
+        update(&call, &id, body).await
+    }
+}
+
+async fn update(call: &Call, id: &str, body: ModelBody) -> Result<Object, Refusal> {
+    let store = call.store()?;
+    let said = Said::read(call, &store, body).await?;
+    let mut transaction = store.begin().await?;
+    let mut model: Model = transaction.hold(id).await?;
+    let credential = put(call, &mut transaction, &mut model, said).await?;
+    transaction.write(&mut model, call.by()).await?;
+    commit(transaction, &model, credential).await?;
+    Ok(row(&model, call))
 }
 
 /// Which deployment.
@@ -364,14 +462,22 @@ impl Operation for Delete {
 
     async fn run(call: Call, _: Anything, body: One) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let model = store.delete::<Model>(&body.id).await?;
+        let mut transaction = store.begin().await?;
+        let model: Model = transaction.hold(&body.id).await?;
+        transaction.remove(&model).await?;
         let own = own_credential(&model.id);
+        let mut gone = None;
         if model.credential_id.as_ref() == Some(&own) {
-            match store.delete::<Credential>(&own).await {
-                Ok(_) | Err(StoreError::NotFound { .. }) => {}
+            match transaction.hold::<Credential>(&own).await {
+                Ok(credential) => {
+                    transaction.remove(&credential).await?;
+                    gone = Some(credential);
+                }
+                Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        commit(transaction, &model, gone).await?;
         let message = format!("Model: {} deleted successfully", body.id);
         Ok(object(json!({ "message": message })))
     }

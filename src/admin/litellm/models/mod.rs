@@ -2,9 +2,11 @@
 
 mod change;
 mod info;
+mod names;
 
-pub(in crate::admin) use change::{Delete, New, Update};
-pub(in crate::admin) use info::{Groups, Info, InfoV1, InfoV2, ListAll, ListAllV1};
+pub(in crate::admin) use change::{Delete, New, Patch, Update, ours};
+pub(in crate::admin) use info::{Groups, Info, InfoV1, InfoV2};
+pub(in crate::admin) use names::{ListAll, ListAllV1, Show, ShowV1};
 
 use serde_json::{Value, json};
 
