@@ -70,7 +70,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::keys::Info,
         &litellm::keys::Update,
         &litellm::keys::Delete,
-        &litellm::keys::ListAll,
+        &litellm::key_list::ListAll,
         &litellm::keys::Block,
         &litellm::keys::Unblock,
         &litellm::keys::Regenerate,
@@ -184,4 +184,22 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
 /// All routes.
 pub(super) fn operations() -> impl Iterator<Item = &'static dyn Registered> {
     OPERATIONS.iter().copied().flatten().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::refusal::Shape;
+
+    #[test]
+    fn every_route_of_litellms_is_in_the_list_of_those_that_are_answered() {
+        let documented = include_str!("../../docs/admin.md");
+        for operation in operations() {
+            let route = operation.route();
+            let path = route.path.replace("{*", "{");
+            let is_listed = documented.contains(&format!("`{path}`"))
+                || documented.contains(&format!("`{} {path}`", route.verb.name()));
+            assert!(is_listed || route.shape == Shape::Own, "{path}");
+        }
+    }
 }

@@ -13,11 +13,8 @@ use crate::{
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
     },
-    config::CacheBackend,
+    gateway::management::readiness,
 };
-
-/// The version of LiteLLM whose routes these are: its clients ask for it.
-const LITELLM_VERSION: &str = "1.106.2";
 
 /// Which model.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -178,7 +175,8 @@ impl Operation for Readiness {
                 ..Refusal::new(status, "not_ready", "The gateway takes no requests now.")
             });
         }
-        Ok(readiness(&call))
+        let settings = &call.snapshot.config.cache;
+        Ok(object(readiness(&call.gateway, settings)))
     }
 }
 
@@ -202,23 +200,6 @@ impl Operation for ReadinessDetails {
         ready.insert("gateway_version".into(), version.into());
         Ok(ready)
     }
-}
-
-fn readiness(call: &Call) -> Object {
-    let db = match call.gateway.store.load().is_some() {
-        true => "connected",
-        false => "Not connected",
-    };
-    let settings = &call.snapshot.config.cache;
-    let cache = match settings.backend {
-        CacheBackend::Memory if settings.enabled => Some("local"),
-        CacheBackend::Redis | CacheBackend::Tiered if settings.enabled => Some("redis"),
-        _ => None,
-    };
-    object(json!({
-        "status": "healthy", "db": db, "cache": cache, "litellm_version": LITELLM_VERSION,
-        "success_callbacks": [],
-    }))
 }
 
 /// Answers that the process is there, in older clients' words.

@@ -13,6 +13,7 @@ pub(super) mod credentials;
 mod fields;
 pub(super) mod global;
 pub(super) mod health;
+pub(super) mod key_list;
 pub(super) mod key_pages;
 pub(super) mod keys;
 pub(super) mod logs;
