@@ -94,3 +94,49 @@ fn numbered(table: &str, order: &str, count: usize) -> String {
         places.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{
+        keys::{Key, NewKey},
+        teams::{Member, Team},
+        tests::databases::databases,
+    };
+
+    #[tokio::test]
+    async fn of_each_team_no_more_is_read_than_is_asked_for_and_all_are_counted() {
+        for database in databases().await {
+            let store = &database.store;
+            for team in ["old", "new", "none"] {
+                store.create(Team::new(team), None).await.unwrap();
+            }
+            for (team, number) in [("old", 0), ("new", 0), ("new", 1), ("new", 2)] {
+                let key = Key {
+                    team_id: Some(team.to_owned()),
+                    label: Some(number.to_string()),
+                    ..Key::default()
+                };
+                let new = NewKey { key, custom: None };
+                store.create_key(new, None).await.unwrap();
+                let member = Member {
+                    team_id: team.to_owned(),
+                    user_id: format!("user-{number}"),
+                    role: "user".to_owned(),
+                    ..Member::default()
+                };
+                store.put_member(&member).await.unwrap();
+            }
+            let teams = ["old".to_owned(), "new".to_owned(), "none".to_owned()];
+            let keys = store.keys_of_teams(&teams, 2).await.unwrap();
+            let counts = |team: &str| (keys[team].those.len(), keys[team].count);
+            assert_eq!(
+                (counts("old"), counts("new"), keys.len()),
+                ((1, 1), (2, 3), 2)
+            );
+            let members = store.members_of_teams(&teams, 2).await.unwrap();
+            assert_eq!((members["new"].those.len(), members["new"].count), (2, 3));
+            assert_eq!(members["new"].those[0].user_id, "user-0");
+            assert!(store.keys_of_teams(&[], 2).await.unwrap().is_empty());
+        }
+    }
+}

@@ -12,8 +12,10 @@ mod members;
 mod on_client_port;
 mod own;
 mod records;
+mod replicas;
 mod secrets;
 mod teams;
+mod terms;
 mod usage;
 
 use std::net::SocketAddr;

@@ -119,7 +119,12 @@ async fn no_answer_and_no_log_holds_a_secret() {
             }
         }
         assert!(count > 300, "{count}");
-        no_change_answers_with(&admin, &secrets, &[&id, "c", "d", "p", "s", "openai", "one", "two"]).await;
+        no_change_answers_with(
+            &admin,
+            &secrets,
+            &[&id, "c", "d", "p", "s", "openai", "one", "two"],
+        )
+        .await;
         let config = admin.gateway.config_path();
         let shown = admin
             .gateway
@@ -157,24 +162,37 @@ async fn no_change_answers_with(admin: &Administrated, secrets: &[&str], names: 
     let mut changes: Vec<(&String, &String, &Value)> = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         let operations = operations.as_object().unwrap().iter();
-        let operations = operations.filter(|(method, _)| !matches!(method.as_str(), "get" | "options"));
+        let operations =
+            operations.filter(|(method, _)| !matches!(method.as_str(), "get" | "options"));
         changes.extend(operations.map(|(method, operation)| (path, method, operation)));
     }
-    let ends = |path: &str| ["delete", "revoke", "rotate", "regenerate"].iter().any(|word| path.contains(word));
+    let ends = |path: &str| {
+        ["delete", "revoke", "rotate", "regenerate"]
+            .iter()
+            .any(|word| path.contains(word))
+    };
     changes.sort_by_key(|(path, method, _)| (*method == "delete", ends(path)));
     let (mut count, mut shown) = (0, Vec::new());
     for (path, method, operation) in changes {
         for name in names {
-            let parts = path.split('/').map(|part| if part.starts_with('{') { name } else { part });
+            let parts = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { name } else { part });
             let target = parts.collect::<Vec<_>>().join("/");
             let mut body = body_of(&document, operation, name);
             if let Some(members) = body.as_mut().and_then(Value::as_object_mut) {
                 let properties = json!({"name": "made", "provider": "openai", "model_name": "made", "label": name,
                     "litellm_params": {"model": "openai/m"}, "metadata": {"a": 1}, "max_budget": 1});
-                let known = schema(&document, operation)["properties"].as_object().unwrap();
+                let known = schema(&document, operation)["properties"]
+                    .as_object()
+                    .unwrap();
                 let properties = properties.as_object().unwrap().iter();
-                let properties = properties.filter(|(field, _)| known.contains_key(*field) && !members.contains_key(*field));
-                let properties: Vec<_> = properties.map(|(field, value)| (field.clone(), value.clone())).collect();
+                let properties = properties.filter(|(field, _)| {
+                    known.contains_key(*field) && !members.contains_key(*field)
+                });
+                let properties: Vec<_> = properties
+                    .map(|(field, value)| (field.clone(), value.clone()))
+                    .collect();
                 // A key's text of somebody's choice is no name.
                 if SHOWN_ONCE.contains(&path.as_str()) {
                     members.remove("key");
@@ -183,10 +201,20 @@ async fn no_change_answers_with(admin: &Administrated, secrets: &[&str], names: 
             }
             let method = method.to_ascii_uppercase();
             let answer = admin.ask(MASTER, &method, &target, body.clone()).await;
-            assert!(answer.status < 500, "{method} {target} {body:?}: {answer:?}");
+            assert!(
+                answer.status < 500,
+                "{method} {target} {body:?}: {answer:?}"
+            );
             let everything = answer.everything();
-            for secret in secrets.iter().copied().chain(shown.iter().map(String::as_str)) {
-                assert!(!everything.contains(secret), "`{secret}` is in {method} {target} {body:?}: {everything}");
+            for secret in secrets
+                .iter()
+                .copied()
+                .chain(shown.iter().map(String::as_str))
+            {
+                assert!(
+                    !everything.contains(secret),
+                    "`{secret}` is in {method} {target} {body:?}: {everything}"
+                );
             }
             let text = texts(&everything);
             assert!(
@@ -213,6 +241,9 @@ fn texts(everything: &str) -> Option<String> {
     let mut starts = everything.match_indices("gw_");
     starts.find_map(|(at, _)| {
         let text = everything[at..].get(..39)?;
-        text[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| text.to_owned())
+        text[3..]
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric())
+            .then(|| text.to_owned())
     })
 }

@@ -205,7 +205,10 @@ async fn actors(admin: &Administrated, red: &str) -> Vec<(&'static str, String)>
             key(json!({"label": "red-reader", "team_id": "red", "admin": "team_read"})).await,
         ),
         ("of its team", key(of_team).await),
-        ("of its user", key(json!({"label": "red-own", "user_id": "red-user"})).await),
+        (
+            "of its user",
+            key(json!({"label": "red-own", "user_id": "red-user"})).await,
+        ),
     ]
 }
 
@@ -336,13 +339,20 @@ fn bodies_of(document: &Value, operation: &Value, reference: &str) -> Vec<Option
     };
     let mut bodies = vec![Some(body.clone())];
     let is_by_email = reference.contains('@');
-    if let Some(members) = body.as_object().filter(|members| members.contains_key("team_id")) {
+    if let Some(members) = body
+        .as_object()
+        .filter(|members| members.contains_key("team_id"))
+    {
         let mut own = members.clone();
         own.insert("team_id".into(), json!("red"));
         if is_by_email {
             own.remove("user_id");
             let member = json!({"user_email": reference, "role": "admin"});
-            for (name, value) in [("member", member.clone()), ("members", json!([member])), ("user_email", json!(reference))] {
+            for (name, value) in [
+                ("member", member.clone()),
+                ("members", json!([member])),
+                ("user_email", json!(reference)),
+            ] {
                 if own.contains_key(name) {
                     own.insert(name.into(), value);
                 }
@@ -366,10 +376,13 @@ pub fn body_of(document: &Value, operation: &Value, reference: &str) -> Option<V
     let mut body = serde_json::Map::new();
     for name in properties.keys() {
         let value = match name.as_str() {
-            "key" | "team_id" | "id" | "user_id" | "user_email" | "budget_id" | "project_id" | "key_alias" => {
+            "key" | "team_id" | "id" | "user_id" | "user_email" | "budget_id" | "project_id"
+            | "key_alias" => {
                 json!(reference)
             }
-            "keys" if operation["operationId"] == "post_key_bulk_update" => json!([{"key": reference}]),
+            "keys" if operation["operationId"] == "post_key_bulk_update" => {
+                json!([{"key": reference}])
+            }
             "keys" | "key_aliases" | "team_ids" | "user_ids" | "budgets" => json!([reference]),
             "users" => json!([{"user_id": reference}]),
             "member" => json!({"user_id": reference, "role": "admin"}),

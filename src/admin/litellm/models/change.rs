@@ -26,34 +26,31 @@ use crate::{
 };
 
 /// Puts what was said into a deployment and its secrets into a credential of its own, all in one transaction.
-/// Answers what has changed beside the deployment.
 async fn put(
     call: &Call,
     transaction: &mut Transaction,
     model: &mut Model,
     mut said: Said,
-) -> Result<Option<Credential>, Refusal> {
+) -> Result<(), Refusal> {
     let (secrets, is_named) = (std::mem::take(&mut said.secrets), said.credential.is_some());
     said.apply(model);
     if !secrets.is_empty() {
         let credential = seal(call, transaction, model, secrets).await?;
         model.credential_id = Some(credential.id.clone());
-        fits("litellm_params", model, &credential)?;
-        return Ok(Some(credential));
+        return fits("litellm_params", model, &credential);
     }
     let Some(id) = &model.credential_id else {
-        return Ok(None);
+        return Ok(());
     };
     match transaction.hold::<Credential>(id).await {
-        Ok(credential) => fits("litellm_params", model, &credential)?,
+        Ok(credential) => fits("litellm_params", model, &credential),
         Err(StoreError::NotFound { .. }) if is_named => {
-            return Err(no_credential("litellm_credential_name", id));
+            Err(no_credential("litellm_credential_name", id))
         }
         // It was deleted meanwhile: the deployment is not asked, and may be changed.
-        Err(StoreError::NotFound { .. }) => {}
-        Err(error) => return Err(error.into()),
+        Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(None)
 }
 
 /// Seals a deployment's secrets in a credential of its own.
@@ -75,6 +72,7 @@ async fn seal(
             credential.provider.clone_from(&model.provider);
             credential.seal(&all, &sealer)?;
             transaction.write(&mut credential, call.by()).await?;
+            transaction.changed(Kind::Credential, credential.changes());
             Ok(credential)
         }
         Err(StoreError::NotFound { .. }) => {
@@ -84,24 +82,11 @@ async fn seal(
             credential.details.insert(RESERVED.to_owned(), true.into());
             credential.seal(&secrets, &sealer)?;
             transaction.insert(&mut credential, call.by()).await?;
+            transaction.changed(Kind::Credential, credential.changes());
             Ok(credential)
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Says what has changed, and makes it so.
-async fn commit(
-    mut transaction: Transaction,
-    model: &Model,
-    credential: Option<Credential>,
-) -> Result<(), StoreError> {
-    if let Some(credential) = credential {
-        let changes = credential.changes();
-        transaction.changed(Kind::Credential, &changes).await?;
-    }
-    transaction.changed(Kind::Model, &model.changes()).await?;
-    transaction.commit().await
 }
 
 fn own_credential(model: &str) -> String {
@@ -151,9 +136,10 @@ impl Operation for New {
         };
         let said = Said::read(&call, &store, body).await?;
         let mut transaction = store.begin().await?;
-        let credential = put(&call, &mut transaction, &mut model, said).await?;
+        put(&call, &mut transaction, &mut model, said).await?;
         transaction.insert(&mut model, call.by()).await?;
-        commit(transaction, &model, credential).await?;
+        transaction.changed(Kind::Model, model.changes());
+        transaction.commit().await?;
         Ok(row(&model, &call))
     }
 }
@@ -213,9 +199,10 @@ async fn update(call: &Call, id: &str, body: ModelBody) -> Result<Object, Refusa
     let said = Said::read(call, &store, body).await?;
     let mut transaction = store.begin().await?;
     let mut model: Model = transaction.hold(id).await?;
-    let credential = put(call, &mut transaction, &mut model, said).await?;
+    put(call, &mut transaction, &mut model, said).await?;
     transaction.write(&mut model, call.by()).await?;
-    commit(transaction, &model, credential).await?;
+    transaction.changed(Kind::Model, model.changes());
+    transaction.commit().await?;
     Ok(row(&model, call))
 }
 
@@ -245,18 +232,18 @@ impl Operation for Delete {
         let model: Model = transaction.hold(&body.id).await?;
         transaction.remove(&model).await?;
         let own = own_credential(&model.id);
-        let mut gone = None;
         if model.credential_id.as_ref() == Some(&own) {
             match transaction.hold::<Credential>(&own).await {
                 Ok(credential) => {
                     transaction.remove(&credential).await?;
-                    gone = Some(credential);
+                    transaction.changed(Kind::Credential, credential.changes());
                 }
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        commit(transaction, &model, gone).await?;
+        transaction.changed(Kind::Model, model.changes());
+        transaction.commit().await?;
         let message = format!("Model: {} deleted successfully", body.id);
         Ok(object(json!({ "message": message })))
     }
