@@ -253,13 +253,39 @@ impl Entity for Model {
             return Ok(());
         };
         match store.find::<Credential>(id).await? {
-            Some(_) => Ok(()),
-            None => Err(Refusal::invalid(
-                Some("credential_id"),
-                format!("There is no credential `{id}`; make it first."),
-            )),
+            Some(credential) => fits("credential_id", model, &credential),
+            None => Err(no_credential("credential_id", id)),
         }
     }
+}
+
+/// Looks whether a deployment may be asked with a credential: no provider gets another's key, and nobody uses
+/// a project's.
+///
+/// # Errors
+/// 400.
+pub(super) fn fits(
+    field: &'static str,
+    model: &Model,
+    credential: &Credential,
+) -> Result<(), Refusal> {
+    let (id, provider) = (&credential.id, &credential.provider);
+    let why = match &credential.project_id {
+        Some(project) => format!("of the project `{project}`, which alone uses it"),
+        None if *provider != model.provider => format!("for `{provider}`"),
+        None => return Ok(()),
+    };
+    let message = format!(
+        "The credential `{id}` is {why}, and is not sent to `{}`; say which one is, or give a new key.",
+        model.provider
+    );
+    Err(Refusal::invalid(Some(field), message))
+}
+
+/// The credential that a deployment names is not there.
+pub(super) fn no_credential(field: &'static str, id: &str) -> Refusal {
+    let message = format!("There is no credential `{id}`; make it first.");
+    Refusal::invalid(Some(field), message)
 }
 
 /// A name that clients may use.

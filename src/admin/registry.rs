@@ -80,11 +80,16 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::keys::Info,
         &litellm::keys::Update,
         &litellm::keys::Delete,
-        &litellm::keys::ListAll,
+        &litellm::key_list::ListAll,
         &litellm::keys::Block,
         &litellm::keys::Unblock,
         &litellm::keys::Regenerate,
         &litellm::keys::RegenerateNamed,
+        &litellm::bulk::UpdateKeys,
+        &litellm::key_pages::InfoV2,
+        &litellm::key_pages::Aliases,
+        &litellm::key_pages::Health,
+        &litellm::key_pages::ResetSpend,
     ],
     &[
         &litellm::teams::New,
@@ -94,9 +99,14 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::team_pages::Available,
         &litellm::teams::Update,
         &litellm::teams::Delete,
-        &litellm::teams::AddMember,
-        &litellm::teams::UpdateMember,
-        &litellm::teams::DeleteMember,
+        &litellm::members::AddMember,
+        &litellm::bulk::AddMembers,
+        &litellm::members::UpdateMember,
+        &litellm::members::DeleteMember,
+        &litellm::team_terms::AddModels,
+        &litellm::team_terms::DeleteModels,
+        &litellm::team_terms::ListPermissions,
+        &litellm::team_terms::UpdatePermissions,
         &litellm::teams::Block,
         &litellm::teams::Unblock,
     ],
@@ -107,17 +117,22 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::users::ListAll,
         &litellm::users::Update,
         &litellm::users::Delete,
+        &litellm::bulk::UpdateUsers,
+        &litellm::roles::Available,
+        &litellm::roles::Seats,
     ],
     &[
         &litellm::budgets::New,
         &litellm::budgets::Info,
         &litellm::budgets::ListAll,
+        &litellm::budgets::Settings,
         &litellm::budgets::Update,
         &litellm::budgets::Delete,
     ],
     &[
         &litellm::models::New,
         &litellm::models::Update,
+        &litellm::models::Patch,
         &litellm::models::Delete,
         &litellm::models::Info,
         &litellm::models::InfoV1,
@@ -125,6 +140,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::models::Groups,
         &litellm::models::ListAll,
         &litellm::models::ListAllV1,
+        &litellm::models::Show,
+        &litellm::models::ShowV1,
     ],
     &[
         &litellm::credentials::New,
@@ -155,6 +172,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::global::Reset,
         &litellm::global::Activity,
         &litellm::global::ActivityByModel,
+        &litellm::activity::CacheHits,
+        &litellm::activity::Exceptions,
     ],
     &[
         &litellm::health::Show,
@@ -162,10 +181,35 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::health::Liveliness,
         &litellm::health::Liveness,
         &litellm::health::Readiness,
+        &litellm::health::ReadinessDetails,
+        &litellm::health::Test,
+        &litellm::checks::Latest,
+        &litellm::checks::TestConnection,
+        &litellm::checks::OfReadiness,
+        &litellm::checks::OfLiveliness,
+        &litellm::checks::OfLiveness,
     ],
 ];
 
 /// All routes.
 pub(super) fn operations() -> impl Iterator<Item = &'static dyn Registered> {
     OPERATIONS.iter().copied().flatten().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::refusal::Shape;
+
+    #[test]
+    fn every_route_of_litellms_is_in_the_list_of_those_that_are_answered() {
+        let documented = include_str!("../../docs/admin.md");
+        for operation in operations() {
+            let route = operation.route();
+            let path = route.path.replace("{*", "{");
+            let is_listed = documented.contains(&format!("`{path}`"))
+                || documented.contains(&format!("`{} {path}`", route.verb.name()));
+            assert!(is_listed || route.shape == Shape::Own, "{path}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
 
 use super::{
     access::{self, Logins},
-    health,
+    health, litellm,
     operation::{Asked, Registered, Verb},
     refusal::{Refusal, Shape},
     registry::operations,
@@ -136,6 +136,7 @@ fn handler(operation: &'static dyn Registered) -> MethodRouter<Arc<Server>> {
         Verb::Put => MethodFilter::PUT,
         Verb::Patch => MethodFilter::PATCH,
         Verb::Delete => MethodFilter::DELETE,
+        Verb::Options => MethodFilter::OPTIONS,
     };
     let answer = move |State(server): State<Arc<Server>>,
                        path: Result<RawPathParams, RawPathParamsRejection>,
@@ -176,6 +177,9 @@ async fn unknown(State(server): State<Arc<Server>>, request: Request) -> Respons
     let origin = Origin::of(&request);
     if let Err(refusal) = access::login(&server, request.headers(), origin).await {
         return refusal.respond(Shape::Own);
+    }
+    if let Some(refusal) = litellm::absent::why(request.uri().path()) {
+        return refusal.respond(Shape::LiteLlm);
     }
     let message = "There is no such route on the admin port; GET /admin/openapi.json lists all.";
     Refusal::new(StatusCode::NOT_FOUND, "unknown_route", message).respond(Shape::Own)
@@ -239,6 +243,9 @@ fn is_of(route: &str, path: &str) -> bool {
         match (known.next(), asked.next()) {
             (None, None) => return true,
             (Some(known), Some(asked)) => {
+                if known.starts_with("{*") {
+                    return !asked.is_empty();
+                }
                 let is_any = known.starts_with('{') && !asked.is_empty();
                 if !is_any && known != asked {
                     return false;
@@ -279,6 +286,8 @@ mod tests {
     fn paths_with_names_in_them_are_known() {
         assert!(is_of("/key/{key}/regenerate", "/key/sk-1/regenerate"));
         assert!(is_of("/key/info", "/key/info"));
+        assert!(is_of("/v1/models/{*id}", "/v1/models/openai/gpt-4o"));
+        assert!(!is_of("/v1/models/{*id}", "/v1/models/"));
         for other in [
             "/key//regenerate",
             "/key/a/b/regenerate",

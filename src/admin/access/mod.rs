@@ -138,17 +138,6 @@ pub(super) async fn login(
             false => by_loopback(headers, origin),
         };
     };
-    let address = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if let Some(wait) = server.logins.barred(address, Instant::now()) {
-        return Err(Refusal {
-            retry_after: Some(wait.as_secs() + 1),
-            ..Refusal::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_logins",
-                "Too many wrong keys came from this address; try again later.",
-            )
-        });
-    }
     let identity = match snapshot.keys.find(&sent) {
         Ok(identity) => identity,
         Err(error @ GatewayError::Starting) => {
@@ -157,10 +146,7 @@ pub(super) async fn login(
                 ..error.into()
             });
         }
-        Err(error) => {
-            server.logins.failed(address, Instant::now());
-            return Err(wrong(&error, address, has_master));
-        }
+        Err(error) => return Err(guessed(server, &error, origin, has_master)),
     };
     let store: Option<Arc<Store>> = gateway.store.load_full();
     let scope = Scope::of(&identity, store.as_deref()).await;
@@ -187,6 +173,24 @@ fn missing() -> Refusal {
         "Send the master key, or a key with an `admin` grant, as `Authorization: Bearer KEY` or \
          `X-API-Key`.",
     )
+}
+
+/// Answers a wrong key, which counts against the address that it came from.
+fn guessed(server: &Server, error: &GatewayError, origin: Origin, has_master: bool) -> Refusal {
+    let now = Instant::now();
+    let address = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(wait) = server.logins.barred(address, now) else {
+        server.logins.failed(address, now);
+        return wrong(error, address, has_master);
+    };
+    Refusal {
+        retry_after: Some(wait.as_secs() + 1),
+        ..Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_logins",
+            "Too many wrong keys came from this address; try again later.",
+        )
+    }
 }
 
 /// Why is for the operator alone.
