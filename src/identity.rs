@@ -1,6 +1,11 @@
 //! Who is calling, once a key has been read. The plain type that `auth` hands to every stage.
 
+pub mod period;
+pub mod terms;
+
 use std::{sync::Arc, time::Duration};
+
+pub use terms::Terms;
 
 /// The caller of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,6 +4,10 @@
 //! A rate is in pico-dollars (10⁻¹²) per token, which is a millionth of the dollars per million
 //! tokens that providers publish: sums are exact, however many requests are added up.
 
+mod text;
+
+pub use text::NoAmount;
+
 use std::{
     fmt,
     iter::Sum,

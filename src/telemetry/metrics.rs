@@ -2,6 +2,7 @@
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
 pub mod cache;
+pub mod limits;
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use prometheus::{
 
 use crate::{chat::usage::Usage, error::Outcome};
 use cache::CacheMetrics;
+use limits::LimitMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
 /// cannot grow the metrics by inventing names.
@@ -74,6 +76,8 @@ pub struct Metrics {
     pub dns_failures: IntCounter,
     /// How the cache serves.
     pub cache: CacheMetrics,
+    /// How limits are kept.
+    pub limits: LimitMetrics,
 }
 
 type ByModel = HashMap<Box<str>, Arc<Series>>;
