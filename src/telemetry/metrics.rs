@@ -142,6 +142,7 @@ impl Metrics {
         registry.register(Box::new(overhead.clone()))?;
         let in_flight = IntGauge::new("gateway_requests_in_flight", "Requests being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
+        let cache = CacheMetrics::new(&registry)?;
         Ok(Metrics {
             requests: counters(
                 "gateway_requests_total",
@@ -232,7 +233,8 @@ impl Metrics {
                 &["result"],
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
-            cache: CacheMetrics::new(&registry)?,
+            limits: LimitMetrics::new(&registry, cache.redis.clone())?,
+            cache,
             registry,
         })
     }

@@ -35,6 +35,7 @@ mod health_checks;
 mod heartbeat;
 mod hedging;
 mod lifecycle;
+mod limits_engine;
 mod matrix;
 mod provider_health;
 pub mod recordings;
