@@ -5,7 +5,7 @@ use super::rate::Rate;
 
 /// How long a refusal by Redis holds. Asking more often would be a call for nearly every request where a limit is
 /// used up, and the replicas would be no fairer to each other.
-pub(super) const PAUSE: u64 = 400_000_000;
+pub(super) const PAUSE: u64 = 500_000_000;
 /// A lease is made for so long, as far as recent use says.
 pub(super) const HORIZON_SECONDS: f64 = 4.0;
 /// A lease that nobody used for so long is given back.

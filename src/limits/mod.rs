@@ -45,7 +45,7 @@ pub use refusal::{Quota, Refusal, Standing, Wait};
 pub use settings::{Settings, WhileAway};
 
 /// How often a request asks Redis before it takes it for away.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 20;
 /// How often idle meters are looked for, and how much of them is looked through then.
 const TIDY: Duration = Duration::from_millis(250);
 const TIDY_PARTS: usize = 8;

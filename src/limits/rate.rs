@@ -72,9 +72,12 @@ pub(super) struct Bucket {
 }
 
 impl Counter {
-    /// One of which nothing has been used, or everything.
+    /// One of which nothing has been used; or, where others may have used it, all but a sixtieth.
     pub fn new(rate: &Rate, now: u64, is_full: bool) -> Self {
-        let used = if is_full { 0 } else { rate.capacity() };
+        let used = match is_full {
+            true => 0,
+            false => rate.capacity() - rate.capacity().div_ceil(60),
+        };
         match rate.algorithm {
             Algorithm::TokenBucket(_) => Counter::Bucket(Bucket {
                 credit: whole(rate.capacity() - used, rate.window),

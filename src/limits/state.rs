@@ -488,12 +488,15 @@ impl Leases {
         nano(unknown + spend.reserved)
     }
 
+    /// What is left for this replica of what Redis had left. The others may have leased as much since then as this
+    /// one did.
     fn even_share(&self, max: Usd, replicas: u64) -> i64 {
+        let replicas = signed(replicas.max(1));
         let left = match self.spend.asked_at {
             0 => nano(max.saturating_sub(self.base.unwrap_or_default())),
-            _ => self.spend.known,
+            _ => (self.spend.known).saturating_sub(self.spend.size.max(0).saturating_mul(replicas - 1)),
         };
-        left.max(0) / signed(replicas.max(1))
+        left.max(0) / replicas
     }
 
     fn begin_period(&mut self) {

@@ -24,7 +24,7 @@ local function bucket(name, limit, window, capacity, debt, need, one, wish)
   end
   level = math.min(capacity, level + math.max(now - at, 0) * limit / window) - debt
   level = math.min(capacity, level)
-  local quantum = math.floor(limit * 400000 / window / replicas)
+  local quantum = math.floor(limit * 500000 / window / replicas)
   local there = math.max(math.floor(level), 0)
   local granted = portion(there, need, wish, quantum)
   level = level - granted
@@ -54,7 +54,7 @@ local function window_of(name, limit, window, debt, need, one, wish)
     slots[place][2], back, total = slots[place][2] - some, back - some, total - some
   end
   local there = math.max(limit - total - math.max(debt, 0), 0)
-  local quantum = math.floor(limit * 400000 / window / replicas)
+  local quantum = math.floor(limit * 500000 / window / replicas)
   local granted = portion(there, need, wish, quantum)
   local taken, slot = granted + math.max(debt, 0), math.floor(now / width)
   if taken > 0 then

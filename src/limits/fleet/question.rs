@@ -60,7 +60,11 @@ pub(super) fn ask(
             Algorithm::TokenBucket(_) => "b",
             Algorithm::SlidingWindow => "w",
         };
-        let wish = if debt < 0 { 0 } else { (wish - lease.granted).max(0) };
+        // As much again as is needed at once: more requests come while these wait.
+        let wish = match debt < 0 {
+            true => 0,
+            false => wish.max(need) - lease.granted.max(0),
+        };
         let numbers = [
             signed(max),
             signed(window / 1000),
@@ -68,7 +72,7 @@ pub(super) fn ask(
             debt,
             need,
             lease.one.max(1),
-            wish,
+            wish.max(0),
         ];
         push(&mut arguments, limit, kind, numbers, "0".to_owned());
         asked.push(Asked {
@@ -96,7 +100,7 @@ pub(super) fn ask(
     if let (Some(max), Some(spend)) = (rules.max(), spend) {
         let lease = &mut leases.spend;
         let wish = lease.wish(now.nanos);
-        let wish = if lease.is_idle(now.nanos) { 0 } else { wish };
+        let wish = if lease.is_idle(now.nanos) { 0 } else { wish.max(lease.need) };
         let reserved = nano(spend.reserved);
         let need = lease.need;
         let base = leases.base.map_or(-1, nano);

@@ -114,7 +114,8 @@ proptest! {
 fn a_bucket_fills_exactly_however_often_it_is_looked_at() {
     let rate = rate(7, Algorithm::TokenBucket(1000));
     let start = 1_000 * MINUTE;
-    let mut counter = Counter::new(&rate, start, false);
+    let mut counter = Counter::new(&rate, start, true);
+    counter.take(&rate, 7, start);
     for step in 1..=1_000_000 {
         counter.advance(&rate, start + step * 60_000);
     }
