@@ -232,7 +232,10 @@ impl Limits {
     fn source_without_redis(&self) -> Source {
         match &*self.fleet.load() {
             None => Source::Own,
-            Some(fleet) => away(&self.settings.load(), fleet),
+            Some(fleet) => match (away(&self.settings.load(), fleet), fleet.is_up()) {
+                (Source::Share(replicas), true) => Source::Slow(replicas),
+                (source, _) => source,
+            },
         }
     }
 

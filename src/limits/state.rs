@@ -23,6 +23,8 @@ pub(super) enum Source {
     Leases,
     /// From the leases that are left, then from an even share of so many: Redis is away.
     Share(u64),
+    /// The same for rates, and nothing else: Redis is there and did not answer in time. It is told of it later.
+    Slow(u64),
     /// From the leases that are left, then not at all: Redis is away.
     Nothing,
 }
@@ -165,7 +167,7 @@ impl State {
         let granted = lease.map_or(0, |lease| u64::try_from(lease.granted).unwrap_or(0));
         let allowed = match house.source {
             Source::Own => max,
-            Source::Leases | Source::Nothing => granted.min(max),
+            Source::Leases | Source::Slow(_) | Source::Nothing => granted.min(max),
             Source::Share(replicas) => granted.max((max / replicas.max(1)).max(1)).min(max),
         };
         if self.parallel < allowed {
@@ -275,6 +277,7 @@ impl State {
             let lease = leases
                 .as_deref_mut()
                 .and_then(|leases| leases.rates.get_mut(place));
+            let part = rate.part(house.source);
             if let (Some(lease), true) = (lease, house.source != Source::Own) {
                 lease.count(signed(amount), now);
                 if lease.granted >= signed(amount) {
@@ -282,8 +285,11 @@ impl State {
                     see(leased(*limit, &rate, lease));
                     continue;
                 }
+                // Redis is told when it answers again; not of a long absence, for a limit comes back meanwhile.
+                let most = signed(part.capacity().div_ceil(30));
+                lease.granted = lease.granted.saturating_sub(signed(amount)).max(-most).min(lease.granted);
             }
-            let rate = rate.part(house.source);
+            let rate = part;
             if let Some(counter) = counter {
                 counter.take(&rate, amount, now);
                 see(quota(*limit, &rate, counter, now));
@@ -405,7 +411,7 @@ impl State {
 impl Rate {
     /// What of it this process has for itself.
     fn part(mut self, source: Source) -> Rate {
-        if let Source::Share(replicas) = source {
+        if let Source::Share(replicas) | Source::Slow(replicas) = source {
             self.limit = (self.limit / replicas.max(1)).max(self.limit.min(1));
         }
         self
@@ -442,7 +448,7 @@ fn rate_room(
             }
             Source::Leases => return full(quota, wait, false),
             Source::Nothing => return full(quota, Wait::After(A_MOMENT), true),
-            Source::Own | Source::Share(_) => {}
+            Source::Own | Source::Share(_) | Source::Slow(_) => {}
         }
     }
     let rate = rate.part(house.source);

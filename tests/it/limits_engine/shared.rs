@@ -15,6 +15,15 @@ use crate::support::redis::RedisServer;
 
 const SECONDS: u64 = 8;
 
+/// Patient ones: what is tested here is not how slow this machine is.
+fn patient(algorithm: Algorithm) -> Settings {
+    Settings {
+        algorithm,
+        patience: Duration::from_secs(5),
+        ..Settings::default()
+    }
+}
+
 /// Everything that a request may count against, far from its limits.
 fn roomy(_: u64) -> Vec<Subject<'static>> {
     let key = Rules {
@@ -39,7 +48,7 @@ fn roomy(_: u64) -> Vec<Subject<'static>> {
 #[tokio::test]
 async fn most_requests_ask_nobody_and_none_is_refused_that_has_room() {
     let redis = RedisServer::start(&[]).await;
-    let all = replicas(&redis, 8, &Settings::default()).await;
+    let all = replicas(&redis, 8, &patient(Algorithm::TokenBucket(1000))).await;
     let span = Duration::from_secs(SECONDS);
     let (admitted, refused) = load(&all, 1000, span, roomy, asks(100, 0.0001)).await;
     assert_eq!((admitted, refused), (1000 * SECONDS, 0));
@@ -76,26 +85,18 @@ async fn greedy(settings: Settings, saved_up: u64) {
 
 #[tokio::test]
 async fn eight_replicas_together_keep_a_bucket_to_the_hundredth() {
-    let settings = Settings {
-        algorithm: Algorithm::TokenBucket(50),
-        ..Settings::default()
-    };
-    greedy(settings, 300).await;
+    greedy(patient(Algorithm::TokenBucket(50)), 300).await;
 }
 
 #[tokio::test]
 async fn eight_replicas_together_keep_a_window() {
-    let settings = Settings {
-        algorithm: Algorithm::SlidingWindow,
-        ..Settings::default()
-    };
-    greedy(settings, 6000).await;
+    greedy(patient(Algorithm::SlidingWindow), 6000).await;
 }
 
 #[tokio::test]
 async fn eight_replicas_together_overspend_a_budget_by_less_than_one_request() {
     let redis = RedisServer::start(&[]).await;
-    let all = replicas(&redis, 8, &Settings::default()).await;
+    let all = replicas(&redis, 8, &patient(Algorithm::TokenBucket(1000))).await;
     let subjects = |_| vec![Subject::new(Kind::Team, "t", budget(1.0))];
     let span = Duration::from_secs(4);
     // 4000 requests for 1.2 thousandths each; 834 of them go beyond a dollar.
@@ -112,7 +113,7 @@ async fn a_budget_is_used_to_its_end_though_replicas_come_and_go() {
     let subject = [Subject::new(Kind::Team, "t", budget(1.0))];
     let mut spent = 0;
     for number in 1..=3 {
-        let all = replicas(&redis, number, &Settings::default()).await;
+        let all = replicas(&redis, number, &patient(Algorithm::TokenBucket(1000))).await;
         for place in 0..30 {
             let replica = &all[place % all.len()];
             if let Ok(admission) = replica.admit(&subject, &asks(1, 0.01)).await {
@@ -124,7 +125,7 @@ async fn a_budget_is_used_to_its_end_though_replicas_come_and_go() {
         tokio::time::sleep(Duration::from_millis(3500)).await;
     }
     assert_eq!(spent, 90);
-    let last = &replicas(&redis, 3, &Settings::default()).await[0];
+    let last = &replicas(&redis, 3, &patient(Algorithm::TokenBucket(1000))).await[0];
     let mut more = 0;
     while let Ok(admission) = last.admit(&subject, &asks(1, 0.01)).await {
         admission.settle(&tokens(1), Usd::from_dollars(0.01).unwrap());
@@ -136,7 +137,7 @@ async fn a_budget_is_used_to_its_end_though_replicas_come_and_go() {
 #[tokio::test]
 async fn requests_at_once_are_counted_over_all_replicas() {
     let redis = RedisServer::start(&[]).await;
-    let all = replicas(&redis, 8, &Settings::default()).await;
+    let all = replicas(&redis, 8, &patient(Algorithm::TokenBucket(1000))).await;
     let rules = Rules {
         parallel: Some(20),
         ..Rules::default()
@@ -174,7 +175,7 @@ async fn requests_at_once_are_counted_over_all_replicas() {
 #[tokio::test]
 async fn whoever_waits_as_long_as_told_is_let_in_by_another_replica_too() {
     let redis = RedisServer::start(&[]).await;
-    let all = replicas(&redis, 2, &Settings::default()).await;
+    let all = replicas(&redis, 2, &patient(Algorithm::TokenBucket(1000))).await;
     let subject = [Subject::new(Kind::Key, "k", rpm(30))];
     for place in 0..30 {
         all[place % 2].admit(&subject, &asks(1, 0.0)).await.unwrap().settle(&tokens(1), Usd::ZERO);
@@ -189,7 +190,7 @@ async fn whoever_waits_as_long_as_told_is_let_in_by_another_replica_too() {
 #[tokio::test]
 async fn whoever_is_cancelled_while_redis_is_asked_leaves_nothing_behind() {
     let redis = RedisServer::start(&[]).await;
-    let all = replicas(&redis, 1, &Settings::default()).await;
+    let all = replicas(&redis, 1, &patient(Algorithm::TokenBucket(1000))).await;
     let rules = Rules {
         parallel: Some(4),
         ..rpm(10)
