@@ -3,6 +3,7 @@
 
 mod auth;
 mod cache;
+mod limits;
 mod listen;
 mod providers;
 mod routing;
@@ -33,6 +34,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     check.listen();
     check.auth();
     check.cache();
+    check.limits();
     check.providers();
     check.routing();
     let mut problems = check.problems;

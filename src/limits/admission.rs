@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::{
     Limits, Now,
     meters::Meter,
@@ -26,7 +24,7 @@ pub(super) struct Held {
 #[must_use = "dropped, it gives back what it took"]
 pub struct Admission {
     pub(super) limits: &'static Limits,
-    pub(super) held: SmallVec<[Held; USUAL]>,
+    pub(super) held: Vec<Held>,
     pub(super) ask: Estimate,
     pub(super) taken_at: u64,
     pub(super) standing: Standing,

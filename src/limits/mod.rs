@@ -9,6 +9,7 @@
 
 mod admission;
 mod alerts;
+mod configured;
 pub mod edge;
 pub mod fleet;
 pub mod headers;
@@ -61,7 +62,7 @@ pub struct Limits {
 
 /// How a look at all limits ended.
 enum Looked {
-    Admitted(Box<Admission>),
+    Admitted(Admission),
     Refused(Box<Refusal>),
     /// These wait for Redis; each has answered so often before.
     Asked(SmallVec<[(Arc<Meter>, u64); 4]>),
@@ -107,7 +108,7 @@ impl Limits {
         let deadline = tokio::time::Instant::now() + patience;
         for attempt in 0..=ATTEMPTS {
             match self.look(subjects, ask, now, source) {
-                Looked::Admitted(admission) => return Ok(*admission),
+                Looked::Admitted(admission) => return Ok(admission),
                 Looked::Refused(refusal) => {
                     self.metrics.refused(refusal.kind.name(), refusal.quota.limit.name());
                     return Err(*refusal);
@@ -137,7 +138,7 @@ impl Limits {
         now: Now,
     ) -> Result<Admission, Refusal> {
         match self.look(subjects, ask, now, self.source_without_redis()) {
-            Looked::Admitted(admission) => Ok(*admission),
+            Looked::Admitted(admission) => Ok(admission),
             Looked::Refused(refusal) => Err(*refusal),
             Looked::Asked(_) => Err(nobody_to_ask()),
         }
@@ -240,17 +241,18 @@ impl Limits {
     }
 
     /// The subjects' meters, in the order in which all requests lock them.
-    fn hold(&self, subjects: &[Subject<'_>]) -> SmallVec<[Held; USUAL]> {
+    fn hold(&self, subjects: &[Subject<'_>]) -> Vec<Held> {
         let limited = subjects.iter().filter(|subject| !subject.rules.is_empty());
-        let mut held: SmallVec<[Held; USUAL]> = limited
+        let mut held = Vec::with_capacity(subjects.len());
+        let limited = limited
             .map(|subject| Held {
                 meter: match subject.meter {
                     Some(meter) => meter.clone(),
                     None => self.meters.of(subject.kind, subject.id),
                 },
                 rules: subject.rules,
-            })
-            .collect();
+            });
+        held.extend(limited);
         let place = |held: &Held| (held.meter.kind, Arc::as_ptr(&held.meter) as usize);
         if !held.is_sorted_by_key(place) {
             held.sort_unstable_by_key(place);
@@ -313,13 +315,13 @@ impl Limits {
             }
         }
         drop(states);
-        Looked::Admitted(Box::new(Admission {
+        Looked::Admitted(Admission {
             limits: self,
             held,
             ask: *ask,
             taken_at: now.nanos,
             standing,
-        }))
+        })
     }
 
     fn ask(
