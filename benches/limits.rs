@@ -3,7 +3,11 @@
 //!
 //! `cargo bench --bench limits`
 
-#![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros make public functions, and a panic is a way to fail here"
+)]
 
 use std::{hint::black_box, sync::Arc, sync::Barrier, thread, time::Instant};
 
@@ -75,7 +79,10 @@ fn one(limits: &'static Limits, subjects: &[Subject<'_>]) {
     };
     let now = Now::read();
     let admission = limits.admit(black_box(subjects), &ASK, now).now_or_never();
-    admission.unwrap().unwrap().settle(&usage, Usd::from_pico(1_000_000_000));
+    admission
+        .unwrap()
+        .unwrap()
+        .settle(&usage, Usd::from_pico(1_000_000_000));
 }
 
 fn admit(criterion: &mut Criterion) {
@@ -88,7 +95,10 @@ fn admit(criterion: &mut Criterion) {
         criterion.bench_function(&format!("limits/{name}"), |bencher| {
             bencher.iter(|| one(limits, &all));
         });
-        let meters: Vec<Arc<Meter>> = all.iter().map(|one| limits.meter(one.kind, one.id)).collect();
+        let meters: Vec<Arc<Meter>> = all
+            .iter()
+            .map(|one| limits.meter(one.kind, one.id))
+            .collect();
         let mut held = all;
         for (one, meter) in held.iter_mut().zip(&meters) {
             one.meter = Some(meter);

@@ -11,12 +11,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 
-use super::{
-    Limits,
-    admission::Held,
-    spend::Spend,
-    state::State,
-};
+use super::{Limits, admission::Held, spend::Spend, state::State};
 use crate::price::Usd;
 
 pub use webhook::{Delivery, Webhook};

@@ -94,7 +94,11 @@ impl Edge {
         };
         // No address is mapped to nothing: IPv4 ones begin with ffff.
         let all = count(self.limits.parallel, 0, TooMany::AtOnceInAll)?;
-        let one = count(self.limits.parallel_per_address, address | 1, TooMany::AtOnce)?;
+        let one = count(
+            self.limits.parallel_per_address,
+            address | 1,
+            TooMany::AtOnce,
+        )?;
         Ok(Entrance {
             _address: one,
             _all: all,
@@ -154,7 +158,8 @@ mod tests {
         // A second may end meanwhile.
         assert!(results.iter().filter(|is_in| **is_in).count() <= 10);
         assert!(edge.enter(Ipv4Addr::new(10, 0, 0, 2).into()).is_ok());
-        let [one, other] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<Ipv6Addr>().unwrap());
+        let [one, other] =
+            ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<Ipv6Addr>().unwrap());
         assert_eq!(network(one.into()), network(other.into()));
     }
 

@@ -30,8 +30,16 @@ pub fn of_standing(standing: &Standing, form: Form, wall: i64) -> Headers {
     }
     let names = match form {
         Form::OpenAi => [
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+            [
+                "x-ratelimit-limit-requests",
+                "x-ratelimit-remaining-requests",
+                "x-ratelimit-reset-requests",
+            ],
+            [
+                "x-ratelimit-limit-tokens",
+                "x-ratelimit-remaining-tokens",
+                "x-ratelimit-reset-tokens",
+            ],
         ],
         Form::Anthropic => [
             [
@@ -48,7 +56,11 @@ pub fn of_standing(standing: &Standing, form: Form, wall: i64) -> Headers {
     };
     for (names, quota) in names.into_iter().zip([standing.requests, standing.tokens]) {
         let Some(quota) = quota else { continue };
-        let values = [quota.max.to_string(), quota.remaining.to_string(), reset(&quota, form, wall)];
+        let values = [
+            quota.max.to_string(),
+            quota.remaining.to_string(),
+            reset(&quota, form, wall),
+        ];
         headers.extend(names.into_iter().zip(values));
     }
     headers
@@ -61,7 +73,10 @@ pub fn of_refusal(refusal: &Refusal, form: Form, wall: i64) -> Headers {
         Some(wait) => {
             headers.push(("retry-after", seconds(wait).to_string()));
             if matches!(refusal.wait, Wait::After(_)) {
-                headers.push(("retry-after-ms", wait.as_nanos().div_ceil(1_000_000).to_string()));
+                headers.push((
+                    "retry-after-ms",
+                    wait.as_nanos().div_ceil(1_000_000).to_string(),
+                ));
             }
         }
         None => headers.push(("x-should-retry", "false".to_owned())),
@@ -74,14 +89,19 @@ fn reset(quota: &Quota, form: Form, wall: i64) -> String {
         Form::OpenAi => span(quota.reset),
         Form::Anthropic => {
             let seconds = i64::try_from(seconds(quota.reset)).unwrap_or(i64::MAX);
-            date(wall.saturating_add(999).div_euclid(1000).saturating_add(seconds))
+            date(
+                wall.saturating_add(999)
+                    .div_euclid(1000)
+                    .saturating_add(seconds),
+            )
         }
     }
 }
 
 /// Whole seconds, rounded up: a client that waits so long has waited long enough.
 pub fn seconds(span: Duration) -> u64 {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
+    span.as_secs()
+        .saturating_add(u64::from(span.subsec_nanos() > 0))
 }
 
 /// As Go writes spans, which OpenAI does: `6m0s`, `1.5s`, `20ms`.
@@ -144,13 +164,19 @@ mod tests {
         assert_eq!(of(&headers, "x-ratelimit-reset").unwrap(), "1");
         assert_eq!(of(&headers, "x-ratelimit-limit-requests").unwrap(), "60");
         assert_eq!(of(&headers, "x-ratelimit-reset-requests").unwrap(), "1s");
-        assert_eq!(of(&headers, "x-ratelimit-reset-tokens").unwrap(), "1m30.25s");
+        assert_eq!(
+            of(&headers, "x-ratelimit-reset-tokens").unwrap(),
+            "1m30.25s"
+        );
     }
 
     #[test]
     fn anthropics_clients_find_what_they_know() {
         let headers = of_standing(&standing(), Form::Anthropic, 1_700_000_000_000);
-        assert_eq!(of(&headers, "anthropic-ratelimit-tokens-remaining").unwrap(), "7");
+        assert_eq!(
+            of(&headers, "anthropic-ratelimit-tokens-remaining").unwrap(),
+            "7"
+        );
         assert_eq!(
             of(&headers, "anthropic-ratelimit-requests-reset").unwrap(),
             "2023-11-14T22:13:21Z"
@@ -179,7 +205,13 @@ mod tests {
 
     #[test]
     fn spans_are_written_as_openai_does() {
-        for (millis, text) in [(0, "0ms"), (20, "20ms"), (1500, "1.5s"), (360_000, "6m0s"), (3_600_000, "1h0m0s")] {
+        for (millis, text) in [
+            (0, "0ms"),
+            (20, "20ms"),
+            (1500, "1.5s"),
+            (360_000, "6m0s"),
+            (3_600_000, "1h0m0s"),
+        ] {
             assert_eq!(span(Duration::from_millis(millis)), text);
         }
     }

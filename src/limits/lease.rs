@@ -86,12 +86,17 @@ impl Lease {
 
     /// The nanoseconds until Redis would have so much for this replica, as far as is known and if nobody else asks.
     pub fn wait(&self, rate: &Rate, amount: i64, now: u64) -> u64 {
-        let lacking = amount.saturating_sub(self.granted).saturating_sub(self.known);
+        let lacking = amount
+            .saturating_sub(self.granted)
+            .saturating_sub(self.known);
         let span = u128::try_from(lacking.max(0)).unwrap_or(0) * u128::from(rate.window);
         let span = span.div_ceil(u128::from(rate.limit.max(1)));
         let ready = self
             .asked_at
             .saturating_add(u64::try_from(span).unwrap_or(u64::MAX));
-        ready.max(self.pause_until).max(self.ready_at).saturating_sub(now)
+        ready
+            .max(self.pause_until)
+            .max(self.ready_at)
+            .saturating_sub(now)
     }
 }

@@ -110,7 +110,8 @@ impl Limits {
             match self.look(subjects, ask, now, source) {
                 Looked::Admitted(admission) => return Ok(admission),
                 Looked::Refused(refusal) => {
-                    self.metrics.refused(refusal.kind.name(), refusal.quota.limit.name());
+                    self.metrics
+                        .refused(refusal.kind.name(), refusal.quota.limit.name());
                     return Err(*refusal);
                 }
                 Looked::Asked(meters) => {
@@ -244,14 +245,13 @@ impl Limits {
     fn hold(&self, subjects: &[Subject<'_>]) -> Vec<Held> {
         let limited = subjects.iter().filter(|subject| !subject.rules.is_empty());
         let mut held = Vec::with_capacity(subjects.len());
-        let limited = limited
-            .map(|subject| Held {
-                meter: match subject.meter {
-                    Some(meter) => meter.clone(),
-                    None => self.meters.of(subject.kind, subject.id),
-                },
-                rules: subject.rules,
-            });
+        let limited = limited.map(|subject| Held {
+            meter: match subject.meter {
+                Some(meter) => meter.clone(),
+                None => self.meters.of(subject.kind, subject.id),
+            },
+            rules: subject.rules,
+        });
         held.extend(limited);
         let place = |held: &Held| (held.meter.kind, Arc::as_ptr(&held.meter) as usize);
         if !held.is_sorted_by_key(place) {
@@ -309,7 +309,9 @@ impl Limits {
         let fleet = self.fleet.load();
         // The widest first: others wait for it most.
         while let (Some(mut state), Some(one)) = (states.pop(), held.get(states.len())) {
-            state.take(house, &one.rules, ask, now.nanos, |quota| standing.see(quota));
+            state.take(house, &one.rules, ask, now.nanos, |quota| {
+                standing.see(quota)
+            });
             if let (Some(fleet), Source::Leases) = (&*fleet, source) {
                 fleet.top_up(&one.meter, &mut state, now.nanos);
             }
@@ -344,7 +346,10 @@ impl Limits {
             if let Some(fleet) = &*fleet {
                 fleet.ask(&one.meter, leases);
             }
-            if asked.last().is_none_or(|(last, _)| !Arc::ptr_eq(last, &one.meter)) {
+            if asked
+                .last()
+                .is_none_or(|(last, _)| !Arc::ptr_eq(last, &one.meter))
+            {
                 asked.push((one.meter.clone(), answers));
             }
         }

@@ -104,7 +104,11 @@ impl Counter {
                 match u64::try_from(bucket.credit) {
                     Ok(credit) => i64::try_from(credit / window).unwrap_or(i64::MAX),
                     Err(_) => i64::try_from(bucket.credit.div_euclid(i128::from(window)))
-                        .unwrap_or(if bucket.credit < 0 { i64::MIN } else { i64::MAX }),
+                        .unwrap_or(if bucket.credit < 0 {
+                            i64::MIN
+                        } else {
+                            i64::MAX
+                        }),
                 }
             }
             Counter::Window(window) => window.left(rate.limit),

@@ -128,7 +128,11 @@ impl std::fmt::Display for Refusal {
         match self.wait {
             Wait::Ending => formatter.write_str(" Try again when a request under way has ended."),
             Wait::After(wait) => {
-                write!(formatter, " Try again in {} s.", super::headers::seconds(wait))
+                write!(
+                    formatter,
+                    " Try again in {} s.",
+                    super::headers::seconds(wait)
+                )
             }
             Wait::Never => formatter.write_str(" It does not become free by waiting."),
         }

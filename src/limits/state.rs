@@ -215,7 +215,10 @@ impl State {
                     }
                     // What is left beyond the lease is too little for this one, and it is the last.
                     Source::Share(_) if lacks > 0 && in_use < allowed => (0, false),
-                    _ => (lacks, leases.total + spend.spent.saturating_sub(leases.told) >= max),
+                    _ => (
+                        lacks,
+                        leases.total + spend.spent.saturating_sub(leases.told) >= max,
+                    ),
                 }
             }
         };
@@ -287,7 +290,11 @@ impl State {
                 }
                 // Redis is told when it answers again; not of a long absence, for a limit comes back meanwhile.
                 let most = signed(part.capacity().div_ceil(30));
-                lease.granted = lease.granted.saturating_sub(signed(amount)).max(-most).min(lease.granted);
+                lease.granted = lease
+                    .granted
+                    .saturating_sub(signed(amount))
+                    .max(-most)
+                    .min(lease.granted);
             }
             let rate = part;
             if let Some(counter) = counter {
@@ -401,9 +408,10 @@ impl State {
     /// What has been spent in the current period, and when that began.
     pub fn spent(&self) -> Option<(Usd, Option<i64>)> {
         let spend = self.spend.as_deref()?;
-        let others = self.leases.as_deref().map_or(Usd::ZERO, |leases| {
-            leases.total.saturating_sub(leases.told)
-        });
+        let others = self
+            .leases
+            .as_deref()
+            .map_or(Usd::ZERO, |leases| leases.total.saturating_sub(leases.told));
         Some((spend.spent + others, spend.since))
     }
 }
@@ -500,7 +508,8 @@ impl Leases {
         let replicas = signed(replicas.max(1));
         let left = match self.spend.asked_at {
             0 => nano(max.saturating_sub(self.base.unwrap_or_default())),
-            _ => (self.spend.known).saturating_sub(self.spend.size.max(0).saturating_mul(replicas - 1)),
+            _ => (self.spend.known)
+                .saturating_sub(self.spend.size.max(0).saturating_mul(replicas - 1)),
         };
         left.max(0) / replicas
     }

@@ -8,10 +8,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    chat::usage::Usage,
-    telemetry::metrics::cache::RedisMetrics,
-};
+use crate::{chat::usage::Usage, telemetry::metrics::cache::RedisMetrics};
 use subject::{Rules, SpendRules};
 
 pub(super) fn metrics() -> LimitMetrics {
@@ -85,11 +82,18 @@ fn whoever_waits_as_long_as_told_is_let_in() {
         Subject::new(Kind::Global, "", rpm(2)),
     ];
     for _ in 0..2 {
-        try_admit(limits, &subject, &ONE, now).unwrap().settle_at(&usage(0), Usd::ZERO, now);
+        try_admit(limits, &subject, &ONE, now)
+            .unwrap()
+            .settle_at(&usage(0), Usd::ZERO, now);
     }
     let refusal = try_admit(limits, &subject, &ONE, now).unwrap_err();
-    assert_eq!((refusal.kind, refusal.quota.limit), (Kind::Global, Limit::RequestsPerMinute));
-    let Wait::After(wait) = refusal.wait else { panic!() };
+    assert_eq!(
+        (refusal.kind, refusal.quota.limit),
+        (Kind::Global, Limit::RequestsPerMinute)
+    );
+    let Wait::After(wait) = refusal.wait else {
+        panic!()
+    };
     assert_eq!(wait, Duration::from_secs(30));
     let early = now.after(wait - Duration::from_nanos(1));
     assert!(try_admit(limits, &subject, &ONE, early).is_err());
@@ -102,7 +106,9 @@ fn a_refusal_takes_nothing_from_anyone() {
     let now = Now::read();
     let narrow = Subject::new(Kind::Key, "k", rpm(10));
     let wide = Subject::new(Kind::Global, "", rpm(1));
-    try_admit(limits, &[wide], &ONE, now).unwrap().settle_at(&usage(0), Usd::ZERO, now);
+    try_admit(limits, &[wide], &ONE, now)
+        .unwrap()
+        .settle_at(&usage(0), Usd::ZERO, now);
     for _ in 0..100 {
         assert!(try_admit(limits, &[narrow, wide], &ONE, now).is_err());
     }
@@ -131,9 +137,19 @@ fn tokens_are_reserved_then_settled_and_given_back_on_failure() {
     let second = try_admit(limits, &subject, &ask, now).unwrap();
     assert_eq!(second.standing().tokens.unwrap().remaining, 0);
     drop(second);
-    assert_eq!(try_admit(limits, &subject, &ask, now).unwrap().standing().tokens.unwrap().remaining, 0);
+    assert_eq!(
+        try_admit(limits, &subject, &ask, now)
+            .unwrap()
+            .standing()
+            .tokens
+            .unwrap()
+            .remaining,
+        0
+    );
     // One that used more than it said leaves a debt.
-    try_admit(limits, &subject, &ask, now).unwrap().settle_at(&usage(1600), Usd::ZERO, now);
+    try_admit(limits, &subject, &ask, now)
+        .unwrap()
+        .settle_at(&usage(1600), Usd::ZERO, now);
     let refusal = try_admit(limits, &subject, &ONE, now);
     assert!(refusal.is_err());
     let later = now.after(Duration::from_secs(60));
@@ -159,7 +175,10 @@ fn requests_at_once_are_free_again_when_they_end() {
     let subject = [Subject::new(Kind::Team, "t", rules)];
     let one = try_admit(limits, &subject, &ONE, now).unwrap();
     let other = try_admit(limits, &subject, &ONE, now).unwrap();
-    assert_eq!(try_admit(limits, &subject, &ONE, now).unwrap_err().wait, Wait::Ending);
+    assert_eq!(
+        try_admit(limits, &subject, &ONE, now).unwrap_err().wait,
+        Wait::Ending
+    );
     drop(one);
     let third = try_admit(limits, &subject, &ONE, now).unwrap();
     other.settle(&usage(1), Usd::ZERO);
@@ -181,7 +200,10 @@ fn a_budget_refuses_the_next_one_and_begins_anew_with_its_period() {
     };
     let first = try_admit(limits, &subject, &ask, now).unwrap();
     let second = try_admit(limits, &subject, &ask, now).unwrap();
-    assert_eq!(try_admit(limits, &subject, &ask, now).unwrap_err().wait, Wait::Ending);
+    assert_eq!(
+        try_admit(limits, &subject, &ask, now).unwrap_err().wait,
+        Wait::Ending
+    );
     first.settle_at(&usage(0), pico(60), now);
     second.settle_at(&usage(0), pico(59), now);
     let refusal = try_admit(limits, &subject, &ask, now).unwrap_err();
@@ -206,7 +228,14 @@ fn what_the_store_remembers_counts() {
 fn limits_that_change_hold_from_the_next_request_on() {
     let limits = limits(|_| {});
     let now = Now::read();
-    let admit = |limit| try_admit(limits, &[Subject::new(Kind::Key, "k", rpm(limit))], &ONE, now);
+    let admit = |limit| {
+        try_admit(
+            limits,
+            &[Subject::new(Kind::Key, "k", rpm(limit))],
+            &ONE,
+            now,
+        )
+    };
     assert!(admit(1).map(std::mem::forget).is_ok());
     assert!(admit(1).is_err());
     assert!(admit(0).is_err());
@@ -274,7 +303,10 @@ fn a_hundred_thousand_keys_under_their_limits_are_never_refused_and_one_beyond_i
         });
         assert_eq!(refused.load(SeqCst), 0, "{algorithm:?}");
         let admitted = admitted.load(SeqCst);
-        assert!((2970..=3030).contains(&admitted), "{algorithm:?}: {admitted}");
+        assert!(
+            (2970..=3030).contains(&admitted),
+            "{algorithm:?}: {admitted}"
+        );
     }
 }
 

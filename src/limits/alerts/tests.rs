@@ -62,10 +62,17 @@ async fn each_threshold_is_told_once_though_the_webhook_refuses_at_first() {
     let subject = [Subject::new(Kind::Team, "t", rules)];
     // 3, 6 (50 %), 9 (80 %, soft), 12 (100 %) dollars.
     for _ in 0..4 {
-        let admission = limits.admit(&subject, &Estimate::default(), Now::read()).await;
+        let admission = limits
+            .admit(&subject, &Estimate::default(), Now::read())
+            .await;
         admission.unwrap().settle(&Usage::default(), dollars(3));
     }
-    assert!(limits.admit(&subject, &Estimate::default(), Now::read()).await.is_err());
+    assert!(
+        limits
+            .admit(&subject, &Estimate::default(), Now::read())
+            .await
+            .is_err()
+    );
     for _ in 0..1000 {
         if listener.heard.lock().len() == 4 {
             break;
@@ -79,7 +86,13 @@ async fn each_threshold_is_told_once_though_the_webhook_refuses_at_first() {
         .collect();
     let told: Vec<_> = told
         .iter()
-        .map(|alert| (alert["event"].as_str().unwrap(), alert["threshold_percent"].as_u64().unwrap(), alert["spent_usd"].as_str().unwrap()))
+        .map(|alert| {
+            (
+                alert["event"].as_str().unwrap(),
+                alert["threshold_percent"].as_u64().unwrap(),
+                alert["spent_usd"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -109,11 +122,24 @@ fn requests_are_signed_by_the_scheme_of_standard_webhooks() {
         secret: Some(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
     };
     let post = webhook.request_at(&alert, 1_614_265_330);
-    let header = |name: &str| post.headers.iter().find(|(other, _)| *other == name).unwrap().1.clone();
-    let signed = format!("{}.1614265330.{}", header("webhook-id"), String::from_utf8_lossy(&post.body));
+    let header = |name: &str| {
+        post.headers
+            .iter()
+            .find(|(other, _)| *other == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    let signed = format!(
+        "{}.1614265330.{}",
+        header("webhook-id"),
+        String::from_utf8_lossy(&post.body)
+    );
     use base64::{Engine, engine::general_purpose::STANDARD};
     let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key);
-    let signature = STANDARD.decode(header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    let signature = STANDARD
+        .decode(header("webhook-signature").strip_prefix("v1,").unwrap())
+        .unwrap();
     assert!(ring::hmac::verify(&key, signed.as_bytes(), &signature).is_ok());
 }

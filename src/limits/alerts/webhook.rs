@@ -52,7 +52,12 @@ impl Webhook {
             alert.event, alert.subject, alert.id, alert.threshold_percent
         );
         let digest = ring::digest::digest(&ring::digest::SHA256, about.as_bytes());
-        let id: String = digest.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let id: String = digest
+            .as_ref()
+            .iter()
+            .take(12)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let id = format!("msg_{id}");
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
@@ -62,7 +67,10 @@ impl Webhook {
         if let Some(secret) = &self.secret {
             let signed = [format!("{id}.{seconds}.").as_bytes(), &body].concat();
             let signature = hmac::sign(&key(secret), &signed);
-            headers.push(("webhook-signature", format!("v1,{}", STANDARD.encode(signature))));
+            headers.push((
+                "webhook-signature",
+                format!("v1,{}", STANDARD.encode(signature)),
+            ));
         }
         Post {
             url: self.url.clone(),
@@ -75,7 +83,9 @@ impl Webhook {
 /// `whsec_` and base64, as the scheme has it, or any text.
 fn key(secret: &Secret) -> hmac::Key {
     let text = secret.expose();
-    let decoded = text.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    let decoded = text
+        .strip_prefix("whsec_")
+        .and_then(|text| STANDARD.decode(text).ok());
     let bytes = decoded.unwrap_or_else(|| text.as_bytes().to_vec());
     hmac::Key::new(hmac::HMAC_SHA256, &bytes)
 }

@@ -127,8 +127,13 @@ impl Fleet {
             Some(spend) if leases.rules.max().is_some() => leases.in_use(spend),
             _ => 0,
         };
-        let is_low = leases.rates.iter().any(|lease| lease.is_low(lease.granted, now))
-            || leases.parallel.is_low(leases.parallel.granted - parallel, now)
+        let is_low = leases
+            .rates
+            .iter()
+            .any(|lease| lease.is_low(lease.granted, now))
+            || leases
+                .parallel
+                .is_low(leases.parallel.granted - parallel, now)
             || leases.spend.is_low(leases.spend.granted - in_use, now);
         if is_low {
             self.ask(meter, leases);
@@ -209,7 +214,8 @@ impl Fleet {
                 let keys = [key.as_bytes()];
                 let answer = self.client.script(&self.alive, &keys, &arguments, PATIENCE);
                 if let Ok(Value::Int(count)) = answer.await {
-                    self.replicas.store(u64::try_from(count).unwrap_or(1).max(1), Relaxed);
+                    self.replicas
+                        .store(u64::try_from(count).unwrap_or(1).max(1), Relaxed);
                 }
                 time::sleep(ALIVE).await;
             } else {
@@ -267,11 +273,17 @@ impl Fleet {
         let Some(leases) = state.leases.as_deref_mut() else {
             return false;
         };
-        let spend = state.spend.as_deref().filter(|_| leases.rules.max().is_some());
+        let spend = state
+            .spend
+            .as_deref()
+            .filter(|_| leases.rules.max().is_some());
         let in_use = spend.map_or(0, |spend| leases.in_use(spend));
         let reserved = spend.map_or(0, |spend| nano(spend.reserved));
         let has_untold = in_use > reserved;
-        let is_idle = leases.rates.iter().any(|lease| lease.granted != 0 && lease.is_idle(now.nanos));
+        let is_idle = leases
+            .rates
+            .iter()
+            .any(|lease| lease.granted != 0 && lease.is_idle(now.nanos));
         let hold = &leases.parallel;
         let is_held_in_vain = hold.granted > parallel && hold.is_idle(now.nanos) && parallel == 0;
         let hold = &leases.spend;
@@ -294,7 +306,11 @@ impl Fleet {
         let key = format!("{}:{name}", self.prefix);
         let mut command = redis::cmd("SET");
         command.arg(&key).arg(&self.replica).arg("NX").arg("PX");
-        command.arg(u64::try_from(span.as_millis()).unwrap_or(u64::MAX >> 1).max(1));
+        command.arg(
+            u64::try_from(span.as_millis())
+                .unwrap_or(u64::MAX >> 1)
+                .max(1),
+        );
         match self.client.call(key.as_bytes(), &command, PATIENCE).await {
             Ok(Value::Nil) => false,
             // Twice is better than never.
@@ -310,7 +326,12 @@ pub(super) async fn answers(meters: &[(Arc<Meter>, u64)]) {
             let notified = meter.answered.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            let answers = meter.state.lock().leases.as_deref().map_or(0, |leases| leases.answers);
+            let answers = meter
+                .state
+                .lock()
+                .leases
+                .as_deref()
+                .map_or(0, |leases| leases.answers);
             if answers != *seen {
                 break;
             }

@@ -27,11 +27,7 @@ pub(super) struct Asked {
 }
 
 /// Asks for what requests wait for, gives back what nobody uses, and tells what was spent.
-pub(super) fn ask(
-    state: &mut State,
-    algorithm: Algorithm,
-    now: Now,
-) -> (Vec<Asked>, Vec<String>) {
+pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Asked>, Vec<String>) {
     let mut asked = Vec::new();
     let mut arguments = Vec::new();
     let parallel = signed(state.parallel);
@@ -86,9 +82,19 @@ pub(super) fn ask(
     if let Some(max) = rules.parallel {
         let lease = &mut leases.parallel;
         lease.wish(now.nanos);
-        let wish = if lease.is_idle(now.nanos) && parallel == 0 { 0 } else { parallel / 2 + 2 };
+        let wish = if lease.is_idle(now.nanos) && parallel == 0 {
+            0
+        } else {
+            parallel / 2 + 2
+        };
         let numbers = [signed(max), 0, 0, 0, lease.need, 1, wish];
-        push(&mut arguments, Limit::Parallel, "h", numbers, parallel.to_string());
+        push(
+            &mut arguments,
+            Limit::Parallel,
+            "h",
+            numbers,
+            parallel.to_string(),
+        );
         asked.push(Asked {
             limit: Limit::Parallel,
             debt: 0,
@@ -100,7 +106,11 @@ pub(super) fn ask(
     if let (Some(max), Some(spend)) = (rules.max(), spend) {
         let lease = &mut leases.spend;
         let wish = lease.wish(now.nanos);
-        let wish = if lease.is_idle(now.nanos) { 0 } else { wish.max(lease.need) };
+        let wish = if lease.is_idle(now.nanos) {
+            0
+        } else {
+            wish.max(lease.need)
+        };
         let reserved = nano(spend.reserved);
         let need = lease.need;
         let base = leases.base.map_or(-1, nano);

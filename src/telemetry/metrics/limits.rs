@@ -30,11 +30,15 @@ impl LimitMetrics {
     pub fn new(registry: &Registry, redis: RedisMetrics) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone())).map(|()| counter)
+            registry
+                .register(Box::new(counter.clone()))
+                .map(|()| counter)
         };
         let counters = |name: &str, help: &str, labels: &[&str]| {
             let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone())).map(|()| counters)
+            registry
+                .register(Box::new(counters.clone()))
+                .map(|()| counters)
         };
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;

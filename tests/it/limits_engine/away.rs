@@ -49,7 +49,11 @@ async fn without_redis_a_budget_is_shared_evenly_and_what_was_spent_is_told_afte
     let one = asks(1, 0.01);
     let mut spent = 0;
     for place in 0..20 {
-        all[place % 2].admit(&subject, &one).await.unwrap().settle(&tokens(1), one.cost);
+        all[place % 2]
+            .admit(&subject, &one)
+            .await
+            .unwrap()
+            .settle(&tokens(1), one.cost);
         spent += 1;
     }
     let port = redis.stop();
@@ -102,9 +106,17 @@ async fn who_would_rather_refuse_refuses_without_redis_and_nobody_waits_long() {
         let began = Instant::now();
         let refusal = all[0].admit(&subject, &asks(1, 0.0)).await.unwrap_err();
         assert!(refusal.is_away);
-        assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(600),
+            "{:?}",
+            began.elapsed()
+        );
     }
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
     eventually("that is said", async || all[0].metrics.shared.get() == 0).await;
     redis.signal("-CONT");
     eventually("it comes back by itself", async || {

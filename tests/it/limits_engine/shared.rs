@@ -52,9 +52,15 @@ async fn most_requests_ask_nobody_and_none_is_refused_that_has_room() {
     let span = Duration::from_secs(SECONDS);
     let (admitted, refused) = load(&all, 1000, span, roomy, asks(100, 0.0001)).await;
     assert_eq!((admitted, refused), (1000 * SECONDS, 0));
-    let (calls, waits) = (calls(&all), all.iter().map(|one| one.metrics.waits.get()).sum::<u64>());
+    let (calls, waits) = (
+        calls(&all),
+        all.iter().map(|one| one.metrics.waits.get()).sum::<u64>(),
+    );
     eprintln!("limits: {calls} calls for {admitted} requests, {waits} waited");
-    assert!(calls * 20 <= admitted, "{calls} calls for {admitted} requests");
+    assert!(
+        calls * 20 <= admitted,
+        "{calls} calls for {admitted} requests"
+    );
 }
 
 /// Ten times what is allowed: no more than one in a hundred beyond it gets through, nor much less.
@@ -101,9 +107,15 @@ async fn eight_replicas_together_overspend_a_budget_by_less_than_one_request() {
     let span = Duration::from_secs(4);
     // 4000 requests for 1.2 thousandths each; 834 of them go beyond a dollar.
     let (admitted, refused) = load(&all, 1000, span, subjects, asks(1, 0.0012)).await;
-    eprintln!("limits: {admitted} within the budget, {refused} beyond, {} calls", calls(&all));
+    eprintln!(
+        "limits: {admitted} within the budget, {refused} beyond, {} calls",
+        calls(&all)
+    );
     assert!((826..=834).contains(&admitted), "{admitted}");
-    let refusal = all[0].admit(&subjects(0), &asks(1, 0.0012)).await.unwrap_err();
+    let refusal = all[0]
+        .admit(&subjects(0), &asks(1, 0.0012))
+        .await
+        .unwrap_err();
     assert_eq!(refusal.quota.limit, Limit::Budget);
 }
 
@@ -178,10 +190,16 @@ async fn whoever_waits_as_long_as_told_is_let_in_by_another_replica_too() {
     let all = replicas(&redis, 2, &patient(Algorithm::TokenBucket(1000))).await;
     let subject = [Subject::new(Kind::Key, "k", rpm(30))];
     for place in 0..30 {
-        all[place % 2].admit(&subject, &asks(1, 0.0)).await.unwrap().settle(&tokens(1), Usd::ZERO);
+        all[place % 2]
+            .admit(&subject, &asks(1, 0.0))
+            .await
+            .unwrap()
+            .settle(&tokens(1), Usd::ZERO);
     }
     let refusal = all[0].admit(&subject, &asks(1, 0.0)).await.unwrap_err();
-    let Wait::After(wait) = refusal.wait else { panic!() };
+    let Wait::After(wait) = refusal.wait else {
+        panic!()
+    };
     assert!(wait <= Duration::from_secs(2), "{wait:?}");
     tokio::time::sleep(wait).await;
     assert!(all[1].admit(&subject, &asks(1, 0.0)).await.is_ok());
@@ -203,7 +221,11 @@ async fn whoever_is_cancelled_while_redis_is_asked_leaves_nothing_behind() {
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
     for _ in 0..10 {
-        all[0].admit(&subject, &asks(1, 0.0)).await.unwrap().settle(&tokens(1), Usd::ZERO);
+        all[0]
+            .admit(&subject, &asks(1, 0.0))
+            .await
+            .unwrap()
+            .settle(&tokens(1), Usd::ZERO);
     }
     assert!(all[0].admit(&subject, &asks(1, 0.0)).await.is_err());
 }
