@@ -82,18 +82,13 @@ pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Ask
     if let Some(max) = rules.parallel {
         let lease = &mut leases.parallel;
         lease.wish(now.nanos);
-        let wish = if lease.is_idle(now.nanos) && parallel == 0 {
-            0
-        } else {
-            parallel / 2 + 2
-        };
-        let numbers = [signed(max), 0, 0, 0, lease.need, 1, wish];
+        let numbers = hold(lease, signed(max), parallel, 0, parallel / 2 + 2, now.nanos);
         push(
             &mut arguments,
             Limit::Parallel,
             "h",
-            numbers,
-            parallel.to_string(),
+            numbers.0,
+            numbers.1.to_string(),
         );
         asked.push(Asked {
             limit: Limit::Parallel,
@@ -106,27 +101,49 @@ pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Ask
     if let (Some(max), Some(spend)) = (rules.max(), spend) {
         let lease = &mut leases.spend;
         let wish = lease.wish(now.nanos);
-        let wish = if lease.is_idle(now.nanos) {
-            0
-        } else {
-            wish.max(lease.need)
-        };
-        let reserved = nano(spend.reserved);
-        let need = lease.need;
+        let untold = in_use - nano(spend.reserved);
+        let numbers = hold(lease, nano(max), in_use, untold, wish, now.nanos);
         let base = leases.base.map_or(-1, nano);
         let (since, end) = (spend.since.unwrap_or(0), spend.end.unwrap_or(0));
-        let extra = format!("{reserved} {} {base} {since} {end}", nano(spend.spent));
-        let numbers = [nano(max), 0, 0, 0, need, lease.one.max(1), wish];
-        push(&mut arguments, Limit::Budget, "s", numbers, extra);
+        let extra = format!(
+            "{} {} {base} {since} {end}",
+            numbers.1.max(0),
+            nano(spend.spent)
+        );
+        push(&mut arguments, Limit::Budget, "s", numbers.0, extra);
         asked.push(Asked {
             limit: Limit::Budget,
-            debt: in_use,
+            debt: 0,
             spent: spend.spent,
             since: spend.since,
         });
         lease.sent();
     }
     (asked, arguments)
+}
+
+/// What is asked of a limit of which a share is held, and what is held of it once `told` has been told. It never
+/// becomes less but where nobody uses it, and then before Redis is told: requests go on while it is asked.
+fn hold(
+    lease: &mut Lease,
+    max: i64,
+    in_use: i64,
+    told: i64,
+    wish: i64,
+    now: u64,
+) -> ([i64; 7], i64) {
+    let is_idle = lease.need == 0 && lease.is_idle(now);
+    lease.granted = match is_idle {
+        true => in_use,
+        false => lease.granted.max(in_use),
+    };
+    let wanted = in_use.saturating_add(lease.need) - lease.granted;
+    let wish = match is_idle {
+        true => 0,
+        false => (wish.max(lease.need) + wanted.min(0)).max(0),
+    };
+    let numbers = [max, 0, 0, 0, wanted.max(0), lease.one.max(1), wish];
+    (numbers, lease.granted - told)
 }
 
 fn push(arguments: &mut Vec<String>, limit: Limit, kind: &str, numbers: [i64; 7], extra: String) {
