@@ -1,7 +1,7 @@
 # What one does here. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk
+.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin
 
 CARGO ?= cargo
 # Seconds for each fuzz target.
@@ -28,8 +28,8 @@ deny: ## licences, sources and advisories of the dependencies
 fuzz: ## every fuzz target for SECONDS_EACH seconds
 	@bash scripts/fuzz.sh $(SECONDS_EACH)
 
-bench: ## the parse by body size, translation by pair of dialects, routing by strategy
-	$(CARGO) bench --bench parse --bench translate --bench routing
+bench: ## authentication by number of keys, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request
+	$(CARGO) bench --bench auth --bench parse --bench translate --bench routing --bench usage
 
 bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
@@ -38,6 +38,10 @@ bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --age
 sdk: ## real client SDKs, each against each kind of provider (ARGS="--client openai --backend gemini")
 	$(CARGO) build --locked -p ai-gateway --bin gateway
 	@python3 tests/sdk/run.py $(ARGS)
+
+admin: ## the admin interface by LiteLLM's client, by curl and by schemathesis, on SQLite and a Postgres (ARGS="--check schemathesis")
+	$(CARGO) build --locked -p ai-gateway --bin gateway
+	@bash scripts/test.sh --run python3 tests/admin/run.py $(ARGS)
 
 docker: ## the image
 	docker build -t $(IMAGE) .

@@ -29,6 +29,7 @@ fn entry(length: usize) -> Arc<Entry> {
         labels: Labels {
             team: Some("red".into()),
             key: Some("app".into()),
+            account: None,
             asked: "gpt".into(),
             provider: "openai".into(),
             model: "gpt-5".into(),

@@ -5,7 +5,11 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
-use std::{hint::black_box, sync::OnceLock, time::Instant};
+use std::{
+    hint::black_box,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use ai_gateway::{
     config::{Config, Pool, PoolTarget, Provider, Route, StrategyName, When},
@@ -73,6 +77,7 @@ fn select(criterion: &mut Criterion) {
                 hosts: &hosts,
                 tokens: &tokens,
                 health: &health,
+                keys: &Arc::default(),
             };
             let Ok(snapshot) = snapshot::build(config(strategy, count), lasting) else {
                 continue;
@@ -82,6 +87,7 @@ fn select(criterion: &mut Criterion) {
                 key: None,
                 team: None,
                 headers: None,
+                has_wishes: false,
                 stream: false,
                 body: BODY,
                 prompt: &prompt,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests with a Redis and a Postgres of their own, which it starts on free ports with temporary
 # data and stops at the end. What is missing is installed from Debian's packages. Arguments go to the
-# test runner; the exit code is its own.
+# test runner; the exit code is its own. `--run COMMAND …` runs something else beside the two.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,7 @@ postgres_folder() {
 install_missing() {
   local missing=() postgres=postgresql
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v make >/dev/null || missing+=(make)
   command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing+=(redis-server)
   if [ -z "$(postgres_folder)" ]; then
     grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release && postgres=postgresql-15
@@ -138,7 +139,10 @@ export TEST_REDIS_URL="redis://127.0.0.1:$redis_port"
 export TEST_DATABASE_URL="postgres://postgres@127.0.0.1:$postgres_port/postgres"
 say "TEST_REDIS_URL=$TEST_REDIS_URL TEST_DATABASE_URL=$TEST_DATABASE_URL"
 
-if cargo nextest --version >/dev/null 2>&1; then
+if [ "${1:-}" = --run ]; then
+  shift
+  "$@"
+elif cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --locked "$@"
 else
   cargo test --locked "$@"

@@ -2,6 +2,7 @@
 //! A dialect gives a [`GatewayError`] its shape; `proxy::respond` sends it.
 
 pub mod class;
+mod key_fault;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use class::ErrorClass;
+pub use key_fault::{Fault, KeyFault};
 
 /// Why a request was not answered as it wished. The message says what to do next.
 #[derive(Debug, Clone, Error)]
@@ -19,11 +21,21 @@ pub enum GatewayError {
         "No API key was sent. Send a gateway key as `Authorization: Bearer KEY` or in `x-api-key`."
     )]
     MissingKey,
-    /// A key was sent that is not known.
+    /// A key was sent that may not be used. Why is for logs alone: whoever guesses keys learns nothing.
     #[error(
-        "This gateway key is not valid. Check it for a typing error, or ask for a new one where it was issued."
+        "invalid gateway key. Check it for a typing error, or ask for a new one where it was issued."
     )]
-    InvalidKey,
+    InvalidKey(KeyFault),
+    /// The key's allow-list does not hold the route.
+    #[error("The key `{key}` may not use {path}. It may use: {allowed}.")]
+    RouteForbidden {
+        /// The request's path.
+        path: String,
+        /// The key's name, never its text.
+        key: String,
+        /// What the key may use.
+        allowed: String,
+    },
     /// The key's allow-list does not hold the model.
     #[error("The key `{key}` may not use the model `{model}`. It may use: {allowed}.")]
     ModelForbidden {
@@ -179,6 +191,9 @@ pub enum GatewayError {
     /// The process is about to end.
     #[error("The gateway is shutting down. Try again in a moment.")]
     Draining,
+    /// The keys have not been read yet, and the one that was sent may be among them.
+    #[error("The gateway is starting and has not read its keys yet. Try again in a moment.")]
+    Starting,
     /// The client left. Only logs see it.
     #[error("The client closed the connection.")]
     ClientGone,
@@ -305,8 +320,8 @@ impl GatewayError {
     pub fn status(&self) -> StatusCode {
         use GatewayError::*;
         match self {
-            MissingKey | InvalidKey => StatusCode::UNAUTHORIZED,
-            ModelForbidden { .. } => StatusCode::FORBIDDEN,
+            MissingKey | InvalidKey(_) => StatusCode::UNAUTHORIZED,
+            ModelForbidden { .. } | RouteForbidden { .. } => StatusCode::FORBIDDEN,
             UnknownRoute { .. } | UnknownModel { .. } => StatusCode::NOT_FOUND,
             WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             // Clients that try a WebSocket first go on by HTTP at this status, and at no other.
@@ -324,7 +339,9 @@ impl GatewayError {
             NotCached => StatusCode::GATEWAY_TIMEOUT,
             ProviderNotConfigured { .. } | Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Provider(failure) => failure.answer_status(),
-            Draining | Unavailable { .. } | NoToken { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Draining | Starting | Unavailable { .. } | NoToken { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         }
     }
@@ -334,7 +351,8 @@ impl GatewayError {
         use GatewayError::*;
         match self {
             MissingKey => "missing_api_key",
-            InvalidKey => "invalid_api_key",
+            InvalidKey(_) => "invalid_api_key",
+            RouteForbidden { .. } => "route_not_permitted",
             ModelForbidden { .. } => "model_not_permitted",
             UnknownRoute { .. } => "unknown_route",
             WrongMethod { .. } => "method_not_allowed",
@@ -353,6 +371,7 @@ impl GatewayError {
             ProviderNotConfigured { .. } => "provider_not_configured",
             Provider(failure) => failure.code(),
             Draining => "shutting_down",
+            Starting => "starting",
             Unavailable { .. } | NoToken { .. } => "provider_unavailable",
             TooExpensive { .. } => "max_cost_exceeded",
             ClientGone => "client_closed_request",
@@ -388,7 +407,9 @@ impl GatewayError {
                 .retry_after
                 .as_deref()
                 .or_else(|| matches!(self.status().as_u16(), 429 | 503).then_some("1")),
-            GatewayError::Draining | GatewayError::NoToken { .. } => Some("1"),
+            GatewayError::Draining | GatewayError::Starting | GatewayError::NoToken { .. } => {
+                Some("1")
+            }
             GatewayError::Unavailable { retry_after, .. } => Some(retry_after),
             _ => None,
         }

@@ -2,31 +2,38 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+pub mod management;
+pub mod progress;
+mod records;
 pub mod shadow;
 
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use crate::{
-    auth::{self, KeyRing},
+    auth::{self, KeyRing, table::KeyTable},
     cache::{Cache, flights::Flights},
     config::Config,
     error::GatewayError,
     health::Health,
     identity::Identity,
     routing::{Plan, Router, Wishes, facts::Facts},
+    store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
+    usage::journal::Journal,
 };
+use management::Management;
+use progress::Progress;
 use shadow::Shadows;
 
 /// Everything that a reload rebuilds.
@@ -58,10 +65,11 @@ impl Snapshot {
             auth::permit(identity, asked)?;
         }
         let mut plan = self.router.plan(model, provider, facts)?;
-        if asked.is_none() && !identity.models.is_empty() {
-            plan.limits.models = Some(identity.models.clone());
+        plan.project = identity.project().map(|project| project.id.clone());
+        if asked.is_none() {
+            plan.limits.models = identity.model_lists();
         }
-        if let Some(headers) = facts.headers {
+        if let Some(headers) = facts.headers.filter(|_| facts.has_wishes) {
             let wishes = Wishes::read(headers)?;
             for name in wishes.fallbacks.as_deref().unwrap_or_default() {
                 auth::permit(identity, name)?;
@@ -87,6 +95,20 @@ pub struct Gateway {
     pub client: LazyLock<Client>,
     /// What copies of requests share.
     pub shadows: Shadows,
+    /// The store's keys.
+    pub keys: Arc<KeyTable>,
+    /// The store, while it is open. Nothing on a request's way asks it.
+    pub store: ArcSwapOption<Store>,
+    /// Who serves requests, by the store.
+    pub serving: ArcSwap<Serving>,
+    /// The configuration as it was read, without what the store adds.
+    pub written: ArcSwap<Config>,
+    /// What answers LiteLLM's management routes, once there is an admin interface.
+    pub management: OnceLock<Arc<dyn Management>>,
+    /// How far the store's changes are in force.
+    pub progress: Progress,
+    /// Held by whoever builds a snapshot, so that none is replaced by an older one.
+    pub building: tokio::sync::Mutex<()>,
     /// Answers that are kept.
     pub cache: &'static Cache,
     /// Answers that are being made.
@@ -98,6 +120,7 @@ pub struct Gateway {
     /// Requests being served.
     pub open_requests: AtomicUsize,
     snapshot: ArcSwap<Snapshot>,
+    journal: OnceLock<Arc<Journal>>,
     ids: Ids,
 }
 
@@ -112,11 +135,19 @@ impl Gateway {
             tokens: Tokens::default(),
             health: Health::default(),
             shadows: Shadows::default(),
+            keys: Arc::default(),
+            store: ArcSwapOption::empty(),
+            serving: ArcSwap::default(),
+            written: ArcSwap::default(),
+            management: OnceLock::new(),
+            progress: Progress::default(),
+            building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),
             snapshot: ArcSwap::default(),
+            journal: OnceLock::new(),
             ids: Ids::default(),
         }
     }
@@ -149,6 +180,16 @@ impl Gateway {
         self.hosts.forget_unused();
         self.tokens.forget_unused();
         self.health.forget_unused(Instant::now());
+    }
+
+    /// Records requests in `journal` from now on; only the first one counts.
+    pub fn keep_journal(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
+    }
+
+    /// Where requests are recorded; `None` where they are not.
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
     }
 
     /// Whether the process is on its way out.

@@ -8,9 +8,9 @@
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
 //! | 4 stages | [`auth`], [`cache`], [`limits`], [`routing`], [`usage`] |
-//! | 3 edges | [`dialects`], [`health`], [`redis_client`], [`upstream`] |
+//! | 3 edges | [`dialects`], [`health`], [`redis_client`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
-//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`secret`], [`yaml`] |
+//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
 //!
 //! A request's way reads top to bottom in [`proxy`].
 
@@ -32,9 +32,11 @@ pub mod providers;
 pub mod proxy;
 pub mod redis_client;
 pub mod routing;
+pub mod row;
 pub mod secret;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod upstream;

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::IntoRawFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Duration,
@@ -29,17 +29,23 @@ use crate::{
     admin::Admin,
     config::{Config, Loaded, LogFormat, LogLevel},
     gateway::Gateway,
+    providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{CacheKeeper, Tasks, reload::Source},
+    tasks::{CacheKeeper, Tasks, reload::Source, store::Records},
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
+    usage::journal::{self, Journal},
 };
 
 /// More attempts than any plan is long: the policy is `proxy::attempt`'s alone.
 const MAX_ATTEMPTS: usize = 1000;
 /// Idle connections to providers that are kept.
 const POOL_SIZE: usize = 1024;
+
+const NO_PROVIDER: &str = "no provider is configured. Set a key, for example OPENAI_API_KEY, name a file with \
+     --config, add one with `gateway provider add`, or try --demo. `gateway config catalog` lists the \
+     providers that are known.";
 
 /// How long the start waits for name servers.
 const FIRST_LOOKUP: Duration = Duration::from_secs(2);
@@ -94,8 +100,20 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         log::warn!("{warning}");
     }
     let gateway = Arc::new(Gateway::new(metrics));
-    let built = snapshot::build(config.clone(), (&*gateway).into());
+    let records = Records::new(&config.store, &start.directory);
+    let mut records = records.map_err(|error| vec![error.to_string()])?;
+    read_records(&gateway, &mut records);
+    let (merged, left_out) = snapshot::merged(&config, &gateway.serving.load());
+    for problem in left_out {
+        log::warn!("{problem}; it is left out");
+    }
+    if merged.providers.is_empty() {
+        return Err(vec![NO_PROVIDER.to_owned()]);
+    }
+    gateway.written.store(config.clone().into());
+    let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
+    keep_journal(&gateway, &config, &start.directory)?;
     look_names_up(&gateway);
 
     let listen = &config.listen;
@@ -132,7 +150,10 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     let proxy =
         proxy_service(&gateway, &server, &config, wanted.proxy).map_err(|error| vec![error])?;
     server.add_service(Prebound::new(proxy, wanted.proxy, proxy_socket));
-    let mut admin = Service::new("admin".into(), Admin::new(gateway.clone()));
+    let admin = Admin::new(gateway.clone());
+    // Set once: nothing was there before.
+    let _ = gateway.management.set(admin.on_client_port());
+    let mut admin = Service::new("admin".into(), admin);
     admin.threads = Some(1);
     admin.add_tcp(&key("admin", wanted.admin));
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
@@ -142,6 +163,7 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         gateway,
         source: start.source,
         directory: start.directory,
+        records,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),
     };
@@ -150,6 +172,43 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     (start.at_exit)();
     logging::flush();
     Ok(())
+}
+
+/// Begins the record of requests.
+fn keep_journal(gateway: &Gateway, config: &Config, directory: &Path) -> Result<(), Vec<String>> {
+    let usage = &config.usage;
+    if !usage.enabled {
+        return Ok(());
+    }
+    // Read now, so that the first request need not.
+    pricing::embedded();
+    let options = journal::Options {
+        folder: directory.join("usage"),
+        max_bytes: usage.journal_max_bytes.0 as u64,
+        fsync: usage.fsync,
+    };
+    match Journal::open(&options, gateway.metrics.usage.clone()) {
+        Ok(journal) => gateway.keep_journal(Arc::new(journal)),
+        // Who has set up a database wants a record.
+        Err(error) if config.store.database_url.is_some() => return Err(vec![error.to_string()]),
+        Err(error) => log::warn!("no usage is recorded: {error}"),
+    }
+    Ok(())
+}
+
+/// Keys are there before the first request, and before the process that served until now hands its
+/// sockets over.
+fn read_records(gateway: &Gateway, records: &mut Records) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            runtime.block_on(records.read_first(gateway));
+            runtime.shutdown_background();
+        }
+        Err(error) => log::error!("cannot read the store: {error}"),
+    }
 }
 
 /// So that the first request finds addresses. A name that has none delays the start a little and

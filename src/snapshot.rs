@@ -1,14 +1,17 @@
 //! From a checked configuration and the catalog to what requests are served by.
 
 mod router;
+mod stored;
 
 use http::{HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::ALPN;
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+pub use stored::merged;
+
 use crate::{
-    auth::KeyRing,
+    auth::{KeyRing, table::KeyTable},
     config::{self, Config, HttpVersion},
     dialects::{self, Dialect},
     gateway::{Gateway, Snapshot},
@@ -38,6 +41,8 @@ pub struct Lasting<'a> {
     pub tokens: &'a Tokens,
     /// How providers are doing.
     pub health: &'a Health,
+    /// The store's keys.
+    pub keys: &'a Arc<KeyTable>,
 }
 
 impl<'a> From<&'a Gateway> for Lasting<'a> {
@@ -46,6 +51,7 @@ impl<'a> From<&'a Gateway> for Lasting<'a> {
             hosts: &gateway.hosts,
             tokens: &gateway.tokens,
             health: &gateway.health,
+            keys: &gateway.keys,
         }
     }
 }
@@ -70,27 +76,30 @@ pub fn build(config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<Strin
     router::fill(&mut router, &config);
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
-        keys: keys(&config.auth),
+        keys: keys(&config.auth, lasting.keys),
         router,
         config,
     })
 }
 
 /// The keys that may be used. Without any, or in development, everyone may call: `validate` has
-/// made sure that this is on loopback only.
-fn keys(auth: &config::Auth) -> KeyRing {
-    if auth.dev || (auth.keys.is_empty() && auth.master_key.is_none()) {
-        return KeyRing::open();
+/// made sure that this is on loopback only. A key of the store ends that but for development.
+fn keys(auth: &config::Auth, stored: &Arc<KeyTable>) -> KeyRing {
+    if auth.dev {
+        return KeyRing::always_open(stored.clone());
     }
-    let mut ring = KeyRing::default();
+    if auth.keys.is_empty() && auth.master_key.is_none() {
+        return KeyRing::open(stored.clone());
+    }
+    let mut ring = KeyRing::new(stored.clone());
     for key in &auth.keys {
         let identity = Identity {
             key: Some(key.name.as_str().into()),
             team: key.team.as_deref().map(Into::into),
             user: key.user.as_deref().map(Into::into),
             models: key.models.clone().into(),
-            master: false,
             cache: (&key.cache).into(),
+            ..Identity::default()
         };
         ring.insert(key.key.expose(), identity);
     }
@@ -107,7 +116,14 @@ fn keys(auth: &config::Auth) -> KeyRing {
 
 fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Result<Member, String> {
     let entry = settings.entry(name);
-    let provider = provider(name, settings, entry, lasting)?;
+    let mut provider = provider(name, settings, entry, lasting)?;
+    for (project, own) in &settings.projects {
+        let settings = of_project(settings, own);
+        let own = self::provider(name, &settings, entry, lasting)?;
+        provider
+            .projects
+            .insert(project.as_str().into(), Arc::new(own));
+    }
     let served = settings.served(name);
     Ok(Member {
         models: served.models.to_vec(),
@@ -120,6 +136,23 @@ fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Resu
             .or_else(|| entry?.default_model.clone()),
         provider: Arc::new(provider),
     })
+}
+
+/// A provider as a project's requests see it.
+fn of_project(settings: &config::Provider, own: &config::ProjectsOwn) -> config::Provider {
+    let mut settings = config::Provider {
+        projects: Default::default(),
+        ..settings.clone()
+    };
+    if !own.api_keys.is_empty() {
+        settings.api_key = None;
+        settings.api_keys.clone_from(&own.api_keys);
+    }
+    let headers = own.headers.iter();
+    settings
+        .headers
+        .extend(headers.map(|(name, value)| (name.clone(), value.clone())));
+    settings
 }
 
 fn provider(
@@ -327,16 +360,18 @@ fn unconfigured(config: &Config) -> HashMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::LazyLock;
 
-    fn lasting() -> Lasting<'static> {
-        static ALL: LazyLock<(Hosts, Tokens, Health)> = LazyLock::new(Default::default);
+    pub(super) fn lasting() -> Lasting<'static> {
+        type All = (Hosts, Tokens, Health, Arc<KeyTable>);
+        static ALL: LazyLock<All> = LazyLock::new(Default::default);
         Lasting {
             hosts: &ALL.0,
             tokens: &ALL.1,
             health: &ALL.2,
+            keys: &ALL.3,
         }
     }
 

@@ -1,33 +1,33 @@
 //! `GET /admin/cache`: what the cache holds and how it serves. `POST /admin/cache/purge`: drops answers.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    body::Bytes,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::refuse;
+use super::{
+    input::Nothing,
+    operation::{Call, Operation, Reach, Route},
+    refusal::Refusal,
+};
 use crate::{
-    cache::{Selector, Stats},
-    gateway::Gateway,
+    cache::{Purged, Selector, Stats},
+    store::{List, Store, teams::Team},
 };
 
+/// Teams that may share one alias.
+const MAX_NAMESAKES: i64 = 100;
+
 /// What is to be dropped: one of these.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Question {
     /// Everything.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// What the gateway key of this name asked for first.
+    /// What a gateway key asked for first: its label, its id, or the name of a configured one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What a key of this team asked for first.
+    /// What a key of this team asked for first: its alias, or its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     /// Answers to requests for this model, and those that it gave.
@@ -51,25 +51,89 @@ impl Question {
 }
 
 /// Answers what the cache holds and how it serves.
-pub(super) async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<Stats> {
-    Json(gateway.cache.stats())
+pub(super) struct Show;
+
+impl Operation for Show {
+    const ROUTE: Route = Route::get(
+        "/admin/cache",
+        Reach::All,
+        "What the cache holds and how it has served.",
+    );
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = Stats;
+
+    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<Stats, Refusal> {
+        Ok(call.gateway.cache.stats())
+    }
 }
 
 /// Drops answers and says how many there were.
-pub(super) async fn purge(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    let question: Option<Question> = serde_json::from_slice(&body).ok();
-    let Some(selector) = question.and_then(Question::selector) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "Send one of {\"all\": true}, {\"key\": NAME}, {\"team\": NAME} and {\"model\": NAME}.",
-        );
-    };
-    // It goes on where whoever asked for it does not wait for its end.
-    let cache = gateway.cache;
-    match tokio::spawn(async move { cache.purge(selector).await }).await {
-        Ok(purged) => Json(purged).into_response(),
-        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+pub(super) struct Purge;
+
+impl Operation for Purge {
+    const ROUTE: Route = Route::post(
+        "/admin/cache/purge",
+        Reach::All,
+        "Drops answers from the cache, here and at the other replicas.",
+    );
+    type Query = Nothing;
+    type Body = Question;
+    type Answer = Purged;
+
+    async fn run(call: Call, _: Nothing, question: Question) -> Result<Purged, Refusal> {
+        let Some(selector) = question.selector() else {
+            return Err(Refusal::invalid(
+                None,
+                "Send one of {\"all\": true}, {\"key\": NAME}, {\"team\": NAME} and {\"model\": NAME}.",
+            ));
+        };
+        let store = call.store().ok();
+        let cache = call.gateway.cache;
+        // It goes on where whoever asked for it does not wait for its end.
+        let purge = tokio::spawn(async move {
+            let mut purged = Purged::default();
+            for selector in meant(selector, store.as_deref()).await {
+                purged.add(cache.purge(selector).await);
+            }
+            purged
+        });
+        purge.await.map_err(|_| {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Refusal::new(status, "purge_failed", "The purge ended early; try again.")
+        })
     }
+}
+
+/// What a name means to the store, besides itself: answers are kept under ids, people say labels. Where the
+/// store does not answer the name is all there is.
+async fn meant(said: Selector, store: Option<&Store>) -> Vec<Selector> {
+    let mut all = Vec::new();
+    match (&said, store) {
+        (Selector::Key(name), Some(store)) => {
+            if let Ok(key) = store.find_key(name).await
+                && key.id != *name
+            {
+                let is_label = key.label.as_ref() == Some(name);
+                all.push(Selector::Key(key.id));
+                if !is_label {
+                    // The key's own text or its hash: told to nobody else.
+                    return all;
+                }
+            }
+        }
+        (Selector::Team(name), Some(store)) => {
+            let list = List::default()
+                .equals("alias", name.as_str())
+                .page(MAX_NAMESAKES, 0);
+            let teams = store.list::<Team>(&list).await.unwrap_or_default();
+            let others = teams.into_iter().filter(|team| team.id != *name);
+            all.extend(others.map(|team| Selector::Team(team.id)));
+        }
+        _ => {}
+    }
+    all.push(said);
+    all
 }
 
 #[cfg(test)]

@@ -1,25 +1,23 @@
 //! `POST /admin/route/test`: where a request would go, and why, without sending it. `gateway route test`
 //! asks the same of a configuration that nobody serves.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{sync::OnceLock, time::Instant};
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::access::refuse;
+use super::{
+    input::Nothing,
+    operation::{Call, Operation, Reach, Route},
+    refusal::Refusal,
+};
 use crate::{
     dialects::{Dialect, openai_chat::OpenAiChat},
     error::GatewayError,
-    gateway::{Gateway, Snapshot},
+    gateway::Snapshot,
     identity::Identity,
     routing::{explain::Decision, facts::Facts, policy::Asking},
 };
@@ -28,7 +26,7 @@ const TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
 const PROVIDER: &str = "x-gateway-provider";
 
 /// The request that is asked about.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Question {
     /// The model; else the body's.
@@ -48,13 +46,25 @@ pub struct Question {
 }
 
 /// Answers who would be asked.
-pub(super) async fn answer(
-    State(gateway): State<Arc<Gateway>>,
-    Json(question): Json<Question>,
-) -> Response {
-    match decide(&gateway.snapshot(), &question) {
-        Ok(decision) => Json(decision).into_response(),
-        Err(error) => refuse(error.status(), &error.to_string()),
+pub(super) struct Decide;
+
+impl Operation for Decide {
+    const ROUTE: Route = Route::post(
+        "/admin/route/test",
+        Reach::All,
+        "Where a request would go, and why, without sending it.",
+    )
+    .reads();
+    type Query = Nothing;
+    type Body = Question;
+    type Answer = Map<String, Value>;
+
+    async fn run(call: Call, _: Nothing, question: Question) -> Result<Self::Answer, Refusal> {
+        let decision = decide(&call.snapshot, &question)?;
+        Ok(match serde_json::to_value(decision) {
+            Ok(Value::Object(decision)) => decision,
+            _ => Map::new(),
+        })
     }
 }
 
@@ -72,6 +82,7 @@ pub fn decide(snapshot: &Snapshot, question: &Question) -> Result<Decision, Gate
         key: identity.key.as_deref(),
         team: identity.team.as_deref(),
         headers: Some(&headers),
+        has_wishes: true,
         stream: question.stream || body_says.stream,
         body,
         prompt: &OnceLock::new(),

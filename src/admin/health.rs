@@ -6,10 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Json, extract::State};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    input::Nothing,
+    operation::{Call, Operation, Reach, Route},
+    refusal::Refusal,
+};
 use crate::{
     config::Routing,
     gateway::Gateway,
@@ -18,7 +23,7 @@ use crate::{
 };
 
 /// How everything is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// `ok`, or `draining` while the process ends.
     pub status: String,
@@ -29,7 +34,7 @@ pub struct Report {
 }
 
 /// How a provider is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderReport {
     /// Its host.
     pub host: String,
@@ -52,7 +57,7 @@ pub struct ProviderReport {
 }
 
 /// Calls beyond requests' first that a provider may get.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetReport {
     /// How many are left.
     pub left: f64,
@@ -61,7 +66,7 @@ pub struct BudgetReport {
 }
 
 /// A provider's keys, by number. Never the keys.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KeysReport {
     /// How many there are.
     pub count: usize,
@@ -70,7 +75,7 @@ pub struct KeysReport {
 }
 
 /// A key that did not work of late.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BenchedKey {
     /// Which of the provider's, from 1.
     pub key: usize,
@@ -79,7 +84,7 @@ pub struct BenchedKey {
 }
 
 /// A model at a provider.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TargetReport {
     /// `closed`, `half_open` or `open`.
     pub breaker: String,
@@ -96,11 +101,28 @@ pub struct TargetReport {
 }
 
 /// Answers how everything is.
-pub(super) async fn answer(State(gateway): State<Arc<Gateway>>) -> Json<Report> {
+pub(super) struct Show;
+
+impl Operation for Show {
+    const ROUTE: Route = Route::get(
+        "/admin/health",
+        Reach::All,
+        "How each provider is doing, down to each model that was asked.",
+    );
+    type Query = Nothing;
+    type Body = Nothing;
+    type Answer = Report;
+
+    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<Report, Refusal> {
+        Ok(report(&call.gateway))
+    }
+}
+
+pub(super) fn report(gateway: &Gateway) -> Report {
     let snapshot = gateway.snapshot();
     let (rules, now) = (&snapshot.config.routing, Instant::now());
     let members = snapshot.router.members.iter();
-    Json(Report {
+    Report {
         status: if gateway.is_draining() {
             "draining"
         } else {
@@ -111,7 +133,7 @@ pub(super) async fn answer(State(gateway): State<Arc<Gateway>>) -> Json<Report> 
         providers: members
             .map(|(name, member)| (name.to_string(), provider(member, rules, now)))
             .collect(),
-    })
+    }
 }
 
 fn provider(member: &Member, rules: &Routing, now: Instant) -> ProviderReport {

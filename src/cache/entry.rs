@@ -27,6 +27,9 @@ pub struct Labels {
     /// The name of that key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Arc<str>>,
+    /// Its id, where the store has it: a label may be given to several keys and change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<Arc<str>>,
     /// The model that was asked for.
     pub asked: Arc<str>,
     /// The provider that served.
@@ -89,7 +92,11 @@ impl Entry {
             .sum();
         let labels = &self.labels;
         let texts = [&labels.asked, &labels.provider, &labels.model];
-        let texts = texts.into_iter().chain(&labels.team).chain(&labels.key);
+        let texts = texts.into_iter().chain(
+            [&labels.team, &labels.key, &labels.account]
+                .into_iter()
+                .flatten(),
+        );
         let labels: usize = texts.map(|text| text.len() + 2 * ALLOCATION).sum();
         OVERHEAD
             + size_of::<Entry>()

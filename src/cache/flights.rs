@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -24,7 +25,7 @@ const SHARDS: usize = 32;
 /// Answers in the making, by key.
 #[derive(Debug)]
 pub struct Flights {
-    shards: [Mutex<HashMap<Key, Arc<Flight>>>; SHARDS],
+    shards: [Mutex<HashMap<Key, Arc<Flight>, RandomState>>; SHARDS],
 }
 
 /// What a request with a key does.
@@ -124,7 +125,7 @@ impl Flights {
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
-    fn shard(&self, key: &Key) -> &Mutex<HashMap<Key, Arc<Flight>>> {
+    fn shard(&self, key: &Key) -> &Mutex<HashMap<Key, Arc<Flight>, RandomState>> {
         let at = usize::from(key.0[0]) % SHARDS;
         &self.shards[at]
     }

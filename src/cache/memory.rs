@@ -6,7 +6,6 @@
 //! two; `moka` has background work and a look-up that costs several times as much.
 
 use std::{
-    collections::hash_map::RandomState,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -14,6 +13,7 @@ use std::{
     time::SystemTime,
 };
 
+use foldhash::fast::RandomState;
 use prometheus::IntCounter;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 use smallvec::SmallVec;
@@ -65,14 +65,14 @@ impl Memory {
         let evictions = Evictions(evictions);
         let table = match options {
             Ok(options) => {
-                sync::Cache::with_options(options, weight, RandomState::new(), evictions)
+                sync::Cache::with_options(options, weight, RandomState::default(), evictions)
             }
             // Both capacities are set above.
             Err(_) => sync::Cache::with(
                 usual,
                 bounds.bytes as u64,
                 weight,
-                RandomState::new(),
+                RandomState::default(),
                 evictions,
             ),
         };

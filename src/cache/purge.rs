@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time};
 
@@ -19,7 +20,7 @@ const JOIN_PAUSE: Duration = Duration::from_millis(50);
 pub enum Selector {
     /// Every one.
     All,
-    /// Those that a gateway key of this name asked for first.
+    /// Those that a gateway key of this name, or of this id in the store, asked for first.
     Key(String),
     /// Those that a key of this team asked for first.
     Team(String),
@@ -32,7 +33,10 @@ impl Selector {
     pub fn matches(&self, labels: &Labels) -> bool {
         match self {
             Selector::All => true,
-            Selector::Key(name) => labels.key.as_deref() == Some(name),
+            Selector::Key(name) => [&labels.key, &labels.account]
+                .into_iter()
+                .flatten()
+                .any(|known| **known == **name),
             Selector::Team(name) => labels.team.as_deref() == Some(name),
             Selector::Model(name) => *labels.asked == **name || *labels.model == **name,
         }
@@ -40,7 +44,7 @@ impl Selector {
 }
 
 /// How many answers a purge has dropped.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Purged {
     /// From the memory of this process.
     pub memory: u64,
@@ -49,6 +53,18 @@ pub struct Purged {
     /// Why Redis could not be asked: the answers there, and in the memory of other processes, are still given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_error: Option<String>,
+}
+
+impl Purged {
+    /// With what another purge has dropped.
+    pub fn add(&mut self, other: Purged) {
+        self.memory += other.memory;
+        self.redis = match (self.redis, other.redis) {
+            (Some(one), Some(two)) => Some(one + two),
+            (one, two) => one.or(two),
+        };
+        self.redis_error = self.redis_error.take().or(other.redis_error);
+    }
 }
 
 /// What the processes that share a Redis tell each other.

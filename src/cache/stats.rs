@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Cache;
 use crate::{config::CacheBackend, telemetry::metrics::cache::HitKind};
 
 /// What the cache holds and how it has served since the process began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// Whether answers are kept, unless a route or a key says otherwise.
     pub enabled: bool,
@@ -35,7 +36,7 @@ pub struct Stats {
 }
 
 /// What memory holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryStats {
     /// Answers.
     pub entries: u64,
@@ -50,7 +51,7 @@ pub struct MemoryStats {
 }
 
 /// How Redis does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RedisStats {
     /// Its servers, and whether each is asked.
     pub servers: BTreeMap<String, bool>,

@@ -22,6 +22,7 @@ fn entry(body: &str, team: &str, key: &str, model: &str) -> Arc<Entry> {
         labels: Labels {
             team: Some(team.into()),
             key: Some(key.into()),
+            account: None,
             asked: "asked".into(),
             provider: "provider".into(),
             model: model.into(),

@@ -3,14 +3,23 @@
 mod admin;
 mod cache;
 pub mod config;
+mod group;
+mod key;
+mod model;
+mod openapi;
 mod process;
+mod prompt;
 mod provider;
 mod reload;
 mod route;
 mod start;
 mod stop;
+mod store;
 mod table;
+mod terms;
+mod time;
 mod upgrade;
+mod usage;
 
 use std::{
     fmt::Display,
@@ -43,7 +52,19 @@ enum Command {
     /// The configuration: check it, show it, its schema, known providers
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Providers: how they are doing
+    /// Virtual keys: make, list, change, rotate, revoke them
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Teams: what keys belong to, and under which terms
+    #[command(subcommand)]
+    Team(group::GroupCommand),
+    /// Projects: teams with provider keys and headers of their own
+    #[command(subcommand)]
+    Project(group::GroupCommand),
+    /// Models: what clients may ask for
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Providers: whom the gateway calls, with which keys, and how they are doing
     #[command(subcommand)]
     Provider(provider::ProviderCommand),
     /// Kept answers: how many there are, what they save, dropping them
@@ -52,6 +73,12 @@ enum Command {
     /// Routes: where a request would go, and why
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Usage: requests, tokens and cost
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
+    /// The admin interface: its OpenAPI document
+    #[command(subcommand)]
+    Admin(openapi::AdminCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -68,9 +95,15 @@ pub fn run() -> ExitCode {
         Command::Reload(target) => answer(reload::run(&target)),
         Command::Upgrade(target) => answer(upgrade::run(&target)),
         Command::Config(command) => config::run(command),
+        Command::Key(command) => key::run(&command),
+        Command::Team(command) => group::run::<crate::store::teams::Team>(&command),
+        Command::Project(command) => group::run::<crate::store::projects::Project>(&command),
+        Command::Model(command) => model::run(&command),
         Command::Provider(command) => provider::run(&command),
         Command::Cache(command) => cache::run(command),
         Command::Route(command) => route::run(&command),
+        Command::Usage(command) => usage::run(&command),
+        Command::Admin(command) => openapi::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -82,6 +115,9 @@ pub fn run() -> ExitCode {
         }
     }
 }
+
+/// Who is said to have changed something from the command line.
+const BY: Option<&str> = Some("cli");
 
 /// Prints a value as JSON.
 fn print_json(value: &impl Serialize) -> ExitCode {

@@ -82,13 +82,6 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
     let loaded = source
         .load()
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    if loaded.config.providers.is_empty() {
-        return Err(vec![
-            "no provider is configured. Set a key, for example OPENAI_API_KEY, name a file with \
-             --config, or try --demo. `gateway config catalog` lists the providers that are known."
-                .into(),
-        ]);
-    }
     let files = Files::of(&loaded.config, &environment);
     let directory = data_directory(&loaded.config, &environment);
     let (at_exit, config) = (files.clone(), loaded.config.clone());
@@ -124,8 +117,7 @@ fn greet(config: &Config, bound: &Bound, gateway: &Gateway, directory: &std::pat
     };
     let snapshot = gateway.snapshot();
     let names: Vec<&str> = snapshot.router.members.keys().map(AsRef::as_ref).collect();
-    let is_open =
-        config.auth.dev || (config.auth.keys.is_empty() && config.auth.master_key.is_none());
+    let is_open = snapshot.keys.is_open();
     let host = match bound.proxy.ip().is_unspecified() {
         true => format!("localhost:{}", bound.proxy.port()),
         false => bound.proxy.to_string(),

@@ -17,6 +17,10 @@ pub struct Listen {
     pub port: u16,
     /// The port of the admin interface and the metrics; `GATEWAY_ADMIN_PORT`.
     pub admin_port: u16,
+    /// Whether the client port answers LiteLLM's management routes (`/key/*`, `/team/*`, `/spend/*`, …) as
+    /// the admin port does, for its clients that know one base URL. They need the master key or a key with
+    /// an `admin` grant, from loopback too. `GATEWAY_MANAGEMENT_ROUTES`.
+    pub management_routes: bool,
     /// A certificate for the client port. With it HTTP/2 is agreed by ALPN; without it the port
     /// speaks HTTP/1.1 and HTTP/2 with prior knowledge (h2c).
     pub tls: Option<Tls>,
@@ -50,6 +54,7 @@ impl Default for Listen {
             address: IpAddr::from([127, 0, 0, 1]),
             port: 4080,
             admin_port: 4081,
+            management_routes: false,
             tls: None,
             threads: None,
             connections_per_address: 8192,

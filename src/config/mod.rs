@@ -18,8 +18,10 @@ mod redis_url;
 mod resilience;
 mod routing;
 mod serving;
+mod store;
 mod telemetry;
 mod units;
+mod usage;
 mod validate;
 
 use indexmap::IndexMap;
@@ -36,13 +38,15 @@ pub use limits::{
 };
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, load, schema};
-pub use providers::{HttpVersion, Provider, ProviderTls, Timeouts};
+pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
 pub use redis_url::RedisServers;
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
 pub use routing::{Pool, PoolTarget, Route, Shadow, StrategyName, TokenRange, Variant, When};
 pub use serving::Served;
+pub use store::StoreSettings;
 pub use telemetry::{LogFormat, LogLevel, Logging, MetricsAuth, RequestLog, Telemetry};
 pub use units::{ByteSize, Seconds};
+pub use usage::Usage;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +81,10 @@ pub struct Config {
     pub errors: Errors,
     /// Logs and metrics.
     pub telemetry: Telemetry,
+    /// The record of requests.
+    pub usage: Usage,
+    /// Where keys, teams, providers' keys and usage are kept.
+    pub store: StoreSettings,
     /// Where the gateway keeps its own files. `~/.ai-gateway` unless set; `GATEWAY_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
 }

@@ -54,6 +54,21 @@ pub struct Provider {
     pub is_found: bool,
     /// How much it may be asked for, by everyone together.
     pub limits: LimitSet,
+    /// Whether it serves one deployment of the store, and nothing else leads to it.
+    #[serde(skip)]
+    pub is_deployment: bool,
+    /// What requests of single projects use instead; the store knows.
+    #[serde(skip)]
+    pub projects: IndexMap<String, ProjectsOwn>,
+}
+
+/// What a project's requests use at a provider.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProjectsOwn {
+    /// Its keys, in place of the provider's.
+    pub api_keys: Vec<Secret>,
+    /// Its headers, beside the provider's.
+    pub headers: IndexMap<String, Secret>,
 }
 
 impl Provider {

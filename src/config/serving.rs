@@ -29,6 +29,15 @@ impl Provider {
             [] => entry.map_or(&[][..], |entry| &entry.allowed_models),
             own => own,
         };
+        // It is asked by its own name, and nothing else leads to it.
+        if self.is_deployment {
+            return Served {
+                models: &[],
+                allowed,
+                patterns: &[],
+                any_model: false,
+            };
+        }
         Served {
             models,
             allowed,

@@ -7,6 +7,7 @@ mod limits;
 mod listen;
 mod providers;
 mod routing;
+mod store;
 
 pub(super) use routing::MAX_WEIGHT;
 
@@ -37,6 +38,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     check.limits();
     check.providers();
     check.routing();
+    check.store();
     let mut problems = check.problems;
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems

@@ -84,8 +84,9 @@ pub trait Dialect: Sync {
     }
 
     /// What a provider of this same dialect would refuse, by its quirks, in a body that is otherwise passed
-    /// on as it is: in every dialect, the thoughts of other providers' models.
-    fn unfit(&self, body: &[u8], _target: &Target<'_>) -> Unfit {
+    /// on as it is: in every dialect, the thoughts of other providers' models. `places` are those of its
+    /// members, as far as they are known.
+    fn unfit(&self, body: &[u8], _places: &Places, _target: &Target<'_>) -> Unfit {
         Unfit {
             needs_writing: Opaque::is_carried(body),
             ..Unfit::default()
@@ -131,6 +132,13 @@ pub trait Dialect: Sync {
     /// What may be sent between events so that a silent stream is not taken for a dead one.
     fn keep_alive(&self) -> Option<&'static [u8]> {
         Some(b": keep-alive\n\n")
+    }
+
+    /// How events begin by which a client knows that a stream is over, each with the line break before it;
+    /// none where that is the end of the answer itself. What an event says of its answer's text cannot begin
+    /// a line.
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[]
     }
 
     /// A reader for one streamed answer.
@@ -359,8 +367,19 @@ pub struct Inspection {
     pub provider: Option<String>,
     /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Where it says on whose behalf it is: the values of `user` and `metadata`.
+    pub labels: Labels,
     /// Where the body's members stand.
     pub places: Places,
+}
+
+/// Where a request says on whose behalf it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    /// The value of `user`.
+    pub user: Option<Range<usize>>,
+    /// The value of `metadata`.
+    pub metadata: Option<Range<usize>>,
 }
 
 /// Where the model's name stands in a body.

@@ -117,6 +117,14 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The members of `body`, by another pass where these places are not known to be its own. `None` where it
+    /// is no object.
+    pub fn find<'a>(&self, body: &'a [u8]) -> Option<Members<'a>> {
+        self.members(body).or_else(|| scan(body).ok())
+    }
+}
+
 impl From<&Members<'_>> for Places {
     fn from(members: &Members<'_>) -> Self {
         let place = |member: &Member<'_>| match &member.name {

@@ -132,11 +132,14 @@ impl Terms {
     /// Whether a model may be used. LiteLLM's names for all models are understood; its names for none
     /// match none.
     pub fn allows_model(&self, model: &str) -> bool {
-        let allows = |glob: &String| {
-            matches!(glob.as_str(), "all-team-models" | "all-proxy-models")
-                || pattern::matches(glob, model)
-        };
+        let allows = |glob: &String| is_all(glob) || pattern::matches(glob, model);
         self.models.is_empty() || self.models.iter().any(allows)
+    }
+
+    /// The models that may be used, where those are not all.
+    pub fn model_list(&self) -> Option<Vec<String>> {
+        let is_list = !self.models.is_empty() && !self.models.iter().any(|glob| is_all(glob));
+        is_list.then(|| self.models.clone())
     }
 
     /// Whether a route of the clients' port may be used. `lists` tells one that lists models from one
@@ -152,6 +155,11 @@ impl Terms {
         };
         self.routes.is_empty() || self.routes.iter().any(allows)
     }
+}
+
+/// LiteLLM's names for all models.
+fn is_all(name: &str) -> bool {
+    matches!(name, "all-team-models" | "all-proxy-models")
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -162,6 +162,7 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
         return Ok(());
     }
     let now = Instant::now();
+    (context.bytes_left, context.has_ended) = (None, false);
     if let Some(attempt) = &mut context.attempt {
         attempt.head = Some(now);
         attempt.status = Some(head.status.as_u16());

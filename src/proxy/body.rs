@@ -7,7 +7,12 @@
 //! longer body of unknown length cannot be handled so, nor one over HTTP/2, whose requests need
 //! their own clock: [`super::delegate`] takes those.
 
-use std::time::Instant;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::header;
@@ -55,11 +60,11 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
             is_buffering = true;
         }
         let patience = idle.min(latest.saturating_duration_since(Instant::now()));
-        let piece = match timeout(patience, session.as_mut().read_request_body()).await {
-            Err(_) => return Err(GatewayError::BodyTimeout),
-            Ok(Err(error)) => return Err(broken(&error)),
-            Ok(Ok(None)) => break,
-            Ok(Ok(Some(piece))) => piece,
+        let piece = match next_piece(session, patience).await {
+            None => return Err(GatewayError::BodyTimeout),
+            Some(Err(error)) => return Err(broken(&error)),
+            Some(Ok(None)) => break,
+            Some(Ok(Some(piece))) => piece,
         };
         if pieces.length() + piece.len() > limit {
             return Err(GatewayError::BodyTooLarge { limit });
@@ -76,6 +81,19 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
         bytes: pieces.whole(),
         is_buffered: session.as_mut().get_retry_buffer().is_some(),
     })
+}
+
+/// The next piece; `None` where it does not come in time. What came with the head is there
+/// already, and needs no timer.
+async fn next_piece(
+    session: &mut Session,
+    patience: Duration,
+) -> Option<pingora::Result<Option<Bytes>>> {
+    let mut reading = pin!(session.as_mut().read_request_body());
+    match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        Poll::Ready(read) => Some(read),
+        Poll::Pending => timeout(patience, reading).await.ok(),
+    }
 }
 
 /// A chunk that is none is the client's mistake; a connection that ends is its absence.

@@ -120,7 +120,7 @@ pub fn begin(head: &RequestHeader, context: &mut Context) -> Result<Entered, Gat
     };
     match wish(head, context, &route)? {
         Ok(wish) => context.wish = Some(Box::new(wish)),
-        Err(_) if Directives::read(&head.headers)?.only_if_cached => {
+        Err(_) if context.has_wishes && Directives::read(&head.headers)?.only_if_cached => {
             return Err(GatewayError::NotCached);
         }
         Err(reason) => {
@@ -261,7 +261,11 @@ fn wish(
     let settings = &context.snapshot.config.cache;
     let route = std::str::from_utf8(route).unwrap_or_default();
     let partition = partition(context, settings.scope);
-    if let Some(mark) = header_text(head, "idempotency-key") {
+    let mark = match context.has_wishes {
+        true => header_text(head, "idempotency-key"),
+        false => None,
+    };
+    if let Some(mark) = mark {
         if mark.is_empty() || mark.len() > MAX_MARK_BYTES {
             let message =
                 format!("The header `Idempotency-Key` must have 1 to {MAX_MARK_BYTES} bytes.");
@@ -281,7 +285,10 @@ fn wish(
     if !rules.is_on {
         return Ok(Err("disabled"));
     }
-    let directives = Directives::read(&head.headers)?;
+    let directives = match context.has_wishes {
+        true => Directives::read(&head.headers)?,
+        false => Directives::default(),
+    };
     if directives.no_store {
         return Ok(Err("no_store"));
     }
@@ -328,8 +335,9 @@ fn wish(
 /// Who shares answers with the caller. Without keys there is one caller.
 fn partition(context: &Context, scope: CacheScope) -> Partition<'_> {
     let identity = &context.identity;
-    let own = match &identity.key {
-        Some(key) => Partition::Key(key),
+    // Labels of keys may be given twice; accounts are not.
+    let own = match identity.account() {
+        Some(account) => Partition::Key(account),
         None => Partition::Everybody,
     };
     match (scope, &identity.team) {

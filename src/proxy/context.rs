@@ -51,6 +51,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// Whether some of its headers may be meant for the gateway; most requests have none.
+    pub has_wishes: bool,
     /// Its body, as it came.
     pub body: Bytes,
     /// When the body had arrived.
@@ -109,6 +111,12 @@ pub struct Context {
     pub error: Option<GatewayError>,
     /// Bytes of the answer's body that went out.
     pub bytes_out: usize,
+    /// Bytes of the provider's body that are still to come; `None` where its head does not say.
+    pub bytes_left: Option<usize>,
+    /// Whether the end of the provider's answer has been seen.
+    pub has_ended: bool,
+    /// Whether its row has been written.
+    pub is_recorded: bool,
 }
 
 /// Who serves a request.
@@ -175,6 +183,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            has_wishes: false,
             body: Bytes::new(),
             body_read: None,
             request: Inspection::default(),
@@ -204,6 +213,9 @@ impl Context {
             failure: None,
             error: None,
             bytes_out: 0,
+            bytes_left: None,
+            has_ended: false,
+            is_recorded: false,
         }
     }
 
@@ -218,6 +230,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            has_wishes: self.has_wishes,
             body: self.body.clone(),
             body_read: self.body_read,
             request: self.request.clone(),
@@ -271,6 +284,16 @@ impl Context {
     pub fn is_out_of_time(&self) -> bool {
         self.deadline
             .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Counts a piece of the provider's body. Whether the body is whole with it: the end of an exchange may
+    /// come later, in a frame of its own (HTTP/2), and then Pingora does not wait for it.
+    pub fn is_whole_with(&mut self, piece: Option<&Bytes>) -> bool {
+        let Some(left) = &mut self.bytes_left else {
+            return false;
+        };
+        *left = left.saturating_sub(piece.map_or(0, Bytes::len));
+        *left == 0
     }
 
     /// Sets the clock on the provider, never past the attempt's own deadline.

@@ -96,7 +96,7 @@ pub async fn run(
         let _ = task.await;
         match (carried, relay.take()) {
             (Ok(_), Some(left)) => child = nursery.child(session, *left),
-            (Ok(is_done), None) => return end(session, context, held, is_done).await,
+            (Ok(is_done), None) => return end(session, context, &relay, held, is_done).await,
             (Err(error), left) => {
                 if let Some(left) = left {
                     settle::abandon(session, *left);
@@ -181,11 +181,13 @@ impl Child {
 async fn end(
     session: &mut Session,
     context: &mut Context,
+    relay: &Relay,
     mut held: Vec<HttpTask>,
     mut is_done: bool,
 ) -> Result<(), GatewayError> {
     if !held.is_empty() {
         keep(context, None, &mut held);
+        relay.write_row();
         let written = session.write_response_tasks(held).await;
         is_done |= written.map_err(|_| GatewayError::ClientGone)?;
     }
@@ -295,6 +297,7 @@ async fn carry(
                     is_done |= tasks.iter().any(is_last);
                     continue;
                 }
+                relay.write_row();
                 let began = Instant::now();
                 last_written = began;
                 match session.write_response_tasks(tasks).await {

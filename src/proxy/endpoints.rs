@@ -43,6 +43,8 @@ pub enum Kind {
     Alive,
     /// Able to take requests: not draining.
     Ready,
+    /// One of LiteLLM's management routes, which the admin interface answers.
+    Management,
 }
 
 const fn endpoint(method: Method, path: &'static str, kind: Kind) -> Endpoint {
@@ -95,6 +97,9 @@ static GEMINI_COUNT: Endpoint = endpoint(
 );
 static MODEL: Endpoint = endpoint(Method::GET, "/v1/models/{id}", Kind::Model);
 
+/// LiteLLM's management routes, where `listen.management_routes` is set.
+pub static MANAGEMENT: Endpoint = endpoint(Method::GET, "/{management}", Kind::Management);
+
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
@@ -142,7 +147,9 @@ pub fn model_id(path: &str) -> Option<&str> {
 /// The dialect whose clients call this path with these headers, for the shape of errors.
 pub fn caller_dialect(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
     let tail = path.strip_prefix("/v1").unwrap_or(path);
-    if tail.starts_with("/messages") {
+    if tail == "/chat/completions" {
+        &openai_chat::OpenAiChat
+    } else if tail.starts_with("/messages") {
         &anthropic::Anthropic
     } else if path.starts_with("/v1beta/") || gemini::method(path).is_some() {
         &gemini::Gemini

@@ -11,7 +11,7 @@ use super::{
     caching::{self, Caching, Entered},
     context::Context,
     failure::blank_failure,
-    headers,
+    headers, receipt,
     replay::{self, Player},
 };
 use crate::{
@@ -169,6 +169,10 @@ async fn send(
     context.bytes_out += bytes.len();
     if bytes.is_empty() && !is_end {
         return Ok(());
+    }
+    match is_end {
+        true => receipt::write_end(session, context),
+        false => receipt::write_closing(session, context, &bytes),
     }
     let sent = session.write_response_body(Some(bytes), is_end).await;
     sent.map_err(|_| GatewayError::ClientGone)?;

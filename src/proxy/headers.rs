@@ -1,11 +1,13 @@
 //! Heads: what a provider sees of a client's request, and a client of a provider's answer.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::{
-    Result,
+    Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
 };
+
 use smallvec::SmallVec;
 
 use super::{context::Context, endpoints::Kind, written::UpstreamCall};
@@ -136,7 +138,10 @@ pub fn write_request(head: &mut RequestHeader, context: &Context) -> Result<()> 
         is_translated: call.is_some_and(|call| call.emulation.is_some()),
         key: attempt.map_or(0, |attempt| attempt.key),
     };
-    write_for(head, &sent)
+    let version = head.version;
+    *head = head_for(head.method.clone(), &head.headers, sent)?;
+    head.set_version(version);
+    Ok(())
 }
 
 /// The head of a copy of a request: what the provider would see of these headers of its client.
@@ -147,12 +152,6 @@ pub fn copy_request(
     provider: &Provider,
     key: usize,
 ) -> Result<RequestHeader> {
-    let mut head = RequestHeader::build(Method::POST, b"/", Some(client.len() + OWN_HEADERS))?;
-    for (name, value) in client {
-        if !is_of_connection(name.as_str()) {
-            head.append_header(name.clone(), value.clone())?;
-        }
-    }
     let sent = Sent {
         provider,
         path: path_of(call, query),
@@ -160,23 +159,23 @@ pub fn copy_request(
         is_translated: call.emulation.is_some(),
         key,
     };
-    write_for(&mut head, &sent)?;
+    let mut head = head_for(Method::POST, client, sent)?;
+    for name in OF_CONNECTION {
+        head.remove_header(*name);
+    }
     Ok(head)
 }
 
-/// Whether a header concerns the client's connection only (RFC 9110, section 7.6.1).
-fn is_of_connection(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "http2-settings"
-    )
-}
+/// Headers that concern the client's connection only (RFC 9110, section 7.6.1).
+const OF_CONNECTION: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "http2-settings",
+];
 
 /// What a provider is sent besides what the client said itself.
 struct Sent<'a> {
@@ -188,30 +187,32 @@ struct Sent<'a> {
     key: usize,
 }
 
-fn write_for(head: &mut RequestHeader, sent: &Sent<'_>) -> Result<()> {
-    let unwanted: SmallVec<[HeaderName; 8]> = head
-        .headers
-        .keys()
-        .filter(|name| stays_here(name.as_str()) || (sent.is_translated && !travels(name.as_str())))
-        .cloned()
-        .collect();
-    for name in &unwanted {
-        head.remove_header(name);
-    }
-    strip_protocol_key(head)?;
-    head.set_raw_path(sent.path.as_bytes())?;
-    head::address(head, sent.provider)?;
-    if let Some(body) = sent.body {
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-        // What a client calls its own body says nothing about one that was written for it.
-        if sent.is_translated || !head.headers.contains_key(header::CONTENT_TYPE) {
-            head.insert_header(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )?;
+/// A new head, put together as `http` has it: Pingora's own setters keep each name twice and parse it anew.
+fn head_for(method: Method, client: &HeaderMap, sent: Sent<'_>) -> Result<RequestHeader> {
+    let Some(mut head) = head::blank(method, sent.path) else {
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "no path to send");
+    };
+    head.headers = HeaderMap::with_capacity(client.len() + OWN_HEADERS);
+    for (name, value) in client {
+        let text = name.as_str();
+        if !stays_here(text) && (!sent.is_translated || travels(text)) {
+            head.headers.append(name.clone(), value.clone());
         }
     }
-    head::authenticate(head, sent.provider, sent.body.unwrap_or_default(), sent.key)
+    strip_protocol_key(&mut head.headers);
+    head::address(&mut head, sent.provider);
+    if let Some(body) = sent.body {
+        let length = HeaderValue::from(body.len());
+        head.headers.insert(header::CONTENT_LENGTH, length);
+        // What a client calls its own body says nothing about one that was written for it.
+        if sent.is_translated || !head.headers.contains_key(header::CONTENT_TYPE) {
+            let json = HeaderValue::from_static("application/json");
+            head.headers.insert(header::CONTENT_TYPE, json);
+        }
+    }
+    let body = sent.body.unwrap_or_default();
+    head::authenticate(&mut head, sent.provider, body, sent.key);
+    Ok(head.into())
 }
 
 /// The path at the provider; where nothing is translated with the client's query.
@@ -253,11 +254,11 @@ fn path(mut path: String, query: Option<&str>, model: Option<&str>) -> String {
 }
 
 /// Takes the client's key out of the subprotocols of a WebSocket.
-fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
-    if !head.headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
-        return Ok(());
+fn strip_protocol_key(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        return;
     }
-    let lines = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let offered: Vec<String> = lines
         .iter()
         .filter_map(|line| line.to_str().ok().map(str::to_owned))
@@ -268,14 +269,11 @@ fn strip_protocol_key(head: &mut RequestHeader) -> Result<()> {
         .map(str::trim)
         .filter(|protocol| !protocol.starts_with(WEBSOCKET_KEY_PROTOCOL))
         .collect();
-    head.remove_header(&header::SEC_WEBSOCKET_PROTOCOL);
+    headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
     if !kept.is_empty() {
-        head.insert_header(
-            header::SEC_WEBSOCKET_PROTOCOL,
-            header_value(&kept.join(", ")),
-        )?;
+        let kept = header_value(&kept.join(", "));
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
     }
-    Ok(())
 }
 
 /// Turns a provider's head into the gateway's. A new head, and put together as `http` has it:
@@ -298,6 +296,12 @@ pub fn write_response(head: &mut ResponseHeader, context: &Context) {
     }
     *head = response(status, new);
     head.set_version(version);
+}
+
+/// The length that an answer's head announces.
+pub fn length(head: &ResponseHeader) -> Option<usize> {
+    let length = head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
 }
 
 /// Sets what an answer's head says about its body.
@@ -378,6 +382,7 @@ pub fn write_repeated(headers: &mut HeaderMap, context: &Context) {
 }
 
 fn write_timing(headers: &mut HeaderMap, context: &Context) {
+    const NAME: &str = "gateway;dur=";
     let overhead = context.overhead();
     context
         .gateway()
@@ -385,10 +390,26 @@ fn write_timing(headers: &mut HeaderMap, context: &Context) {
         .overhead
         .observe(overhead.as_secs_f64());
     let micros = u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX);
-    let timing = format!("gateway;dur={}.{:03}", micros / 1000, micros % 1000);
-    let milliseconds = timing.rsplit('=').next().unwrap_or_default();
-    headers.insert(X_OVERHEAD, header_value(milliseconds));
-    headers.insert(SERVER_TIMING, header_value(&timing));
+    let timing = Bytes::from([NAME.as_bytes(), &milliseconds(micros)].concat());
+    let value = |text| HeaderValue::from_maybe_shared(text).unwrap_or(GATEWAY);
+    headers.insert(X_OVERHEAD, value(timing.slice(NAME.len()..)));
+    headers.insert(SERVER_TIMING, value(timing));
+}
+
+/// `1234` microseconds are `1.234`: written by hand, for every answer has it.
+fn milliseconds(micros: u64) -> SmallVec<[u8; 24]> {
+    let mut text: SmallVec<[u8; 24]> = SmallVec::new();
+    let mut rest = micros;
+    while rest > 0 || text.len() < 5 {
+        if text.len() == 3 {
+            text.push(b'.');
+        }
+        // One digit.
+        text.push(b'0' + u8::try_from(rest % 10).unwrap_or_default());
+        rest /= 10;
+    }
+    text.reverse();
+    text
 }
 
 /// Adds why the answer comes from where it comes: the route that was taken, the arm of its experiment, and
@@ -411,6 +432,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn microseconds_are_written_as_milliseconds() {
+        for micros in [0, 1, 999, 1000, 12_345, 9_999_999, u64::MAX] {
+            let text = milliseconds(micros).to_vec();
+            let wanted = format!("{}.{:03}", micros / 1000, micros % 1000);
+            assert_eq!(String::from_utf8(text).unwrap(), wanted);
+        }
+    }
+
+    #[test]
     fn the_clients_key_does_not_travel_in_the_query() {
         let joined = |own: &str, query, model| path(own.to_owned(), query, model);
         assert_eq!(joined("/v1/embeddings", None, None), "/v1/embeddings");
@@ -424,13 +454,12 @@ mod tests {
 
     #[test]
     fn the_clients_key_does_not_travel_in_a_subprotocol() {
-        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
         let offered = "realtime, openai-insecure-api-key.secret, openai-beta.realtime-v1";
-        head.insert_header("sec-websocket-protocol", offered)
-            .unwrap();
-        strip_protocol_key(&mut head).unwrap();
+        let offered = HeaderValue::from_static(offered);
+        let mut headers = HeaderMap::from_iter([(header::SEC_WEBSOCKET_PROTOCOL, offered)]);
+        strip_protocol_key(&mut headers);
         assert_eq!(
-            head.headers["sec-websocket-protocol"],
+            headers["sec-websocket-protocol"],
             "realtime, openai-beta.realtime-v1"
         );
     }

@@ -84,8 +84,8 @@ pub(super) async fn race(
         won.child.abandon(session).await;
         return Err(GatewayError::ClientGone);
     }
-    if let Some(over) = won.child.relay.win() {
-        settle::tell(session, &over.context, over.status, over.is_gone);
+    if let Some(mut over) = won.child.relay.win() {
+        settle::tell(session, &mut over.context, over.status, over.is_gone);
     }
     Ok((won.child, won.said))
 }

@@ -21,10 +21,16 @@ pub(super) fn is_public(kind: Kind) -> bool {
     matches!(kind, Kind::Health | Kind::Alive | Kind::Ready)
 }
 
+/// Whether the route says which models there are, and calls none.
+pub(super) fn lists_models(kind: Kind) -> bool {
+    use Kind::{GeminiModels, Model, Models, Tags, Version};
+    matches!(kind, Models | Model | Tags | GeminiModels | Version)
+}
+
 /// Answers one of the gateway's own routes.
 ///
 /// # Errors
-/// `UnknownModel`, `Draining`, and `ClientGone` where the answer could not be sent.
+/// `UnknownModel`, `Draining`, `Starting`, and `ClientGone` where the answer could not be sent.
 pub(super) async fn answer(
     session: &mut Session,
     context: &mut Context,
@@ -33,6 +39,7 @@ pub(super) async fn answer(
     let body = match kind {
         Kind::Alive => json!("I'm alive!"),
         Kind::Ready if context.gateway().is_draining() => return Err(GatewayError::Draining),
+        Kind::Ready if !context.gateway().keys.is_loaded() => return Err(GatewayError::Starting),
         Kind::Ready => json!({"status": "healthy"}),
         Kind::Models => models(context),
         Kind::Tags => ollama::tags(visible(context)),
@@ -67,7 +74,7 @@ fn health(session: &Session, context: &Context) -> Value {
     let head = session.req_header();
     let key = auth::client_key(&head.headers, head.uri.query());
     let is_master = key
-        .and_then(|key| context.snapshot.keys.find(&key))
+        .and_then(|key| context.snapshot.keys.find(&key).ok())
         .is_some_and(|identity| identity.master);
     if !is_master {
         return json!({"status": "ok"});

@@ -13,6 +13,7 @@
 //! upstream_response_filter                        judge its answer   attempt
 //! response_filter, response_body_filter           pass it on         headers, answer
 //!                        and keep it                                 recording
+//!                        its row, before its last piece leaves       receipt
 //! fail_to_connect, error_while_proxy              who next?          attempt
 //! fail_to_proxy          nobody: an error, or the end of a stream    respond
 //! logging                metrics, one line                           usage
@@ -34,8 +35,10 @@ mod headers;
 mod heartbeat;
 mod hedge;
 mod local;
+mod manage;
 mod next;
 mod prepare;
+mod receipt;
 mod recording;
 mod relay;
 mod replay;
@@ -53,6 +56,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::{
     Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -63,7 +67,7 @@ use pingora::{
 use pingora_cache::CacheKey;
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::{auth, cache, error::GatewayError, gateway::Gateway};
+use crate::{auth, cache, error::GatewayError, gateway::Gateway, routing::wishes};
 use answer::Answer;
 use caching::{Caching, Entered};
 use context::{Context, Role};
@@ -95,6 +99,10 @@ impl Proxy {
                 return Err(settle::not_a_websocket(head));
             }
             Found::WrongMethod(allow) => return Err(settle::wrong_method(head, allow)),
+            Found::Unknown if manage::is_meant(context, head.uri.path()) => {
+                let answered = Box::pin(manage::answer(session, context)).await;
+                return answered.map(|()| true);
+            }
             Found::Unknown => return Err(settle::unknown_route(head)),
         };
         context.endpoint = Some(endpoint);
@@ -109,7 +117,13 @@ impl Proxy {
         context.identity = snapshot
             .keys
             .authenticate(&head.headers, head.uri.query())?;
-        let hint = settle::header_text(head, "x-gateway-provider");
+        let lists = local::lists_models(endpoint.kind);
+        auth::permit_route(&context.identity, head.uri.path(), lists)?;
+        context.has_wishes = wishes::may_be_in(&head.headers);
+        let hint = match context.has_wishes {
+            true => settle::header_text(head, "x-gateway-provider"),
+            false => None,
+        };
         match endpoint.kind {
             Kind::Generate | Kind::CountTokens | Kind::Provider(_) => {}
             Kind::WebSocket(_) if !session.is_upgrade_req() || session.is_http2() => {
@@ -326,6 +340,8 @@ impl ProxyHttp for Proxy {
         if let Caching::Hit(entry) = &context.caching {
             *head = replay::head(context, entry);
             context.first_byte = Some(Instant::now());
+            // All of it is known, and Pingora's last piece may be an empty one.
+            receipt::write(session, context, head.status.as_u16());
             return Ok(());
         }
         match context.answer {
@@ -341,6 +357,8 @@ impl ProxyHttp for Proxy {
             _ => {
                 context.first_byte = Some(Instant::now());
                 headers::write_response(head, context);
+                context.bytes_left = headers::length(head);
+                receipt::write_bodyless(session, context, head);
                 recording::begin(context, head);
                 context.beat(head);
                 if session.req_header().version == http::Version::HTTP_10 {
@@ -362,6 +380,10 @@ impl ProxyHttp for Proxy {
     ) -> Result<Option<Duration>> {
         if matches!(context.caching, Caching::Hit(_)) {
             context.bytes_out += body.as_ref().map_or(0, Bytes::len);
+            return Ok(None);
+        }
+        let is_end = is_end || context.is_whole_with(body.as_ref());
+        if std::mem::replace(&mut context.has_ended, is_end) && is_end {
             return Ok(None);
         }
         if let Some(candidate) = context.plan.current() {
@@ -390,6 +412,22 @@ impl ProxyHttp for Proxy {
         if is_end && let Some(said) = context.answer.withheld() {
             return Err(attempt::judge_error_body(context, &said));
         }
+        if is_end {
+            receipt::write_end(session, context);
+        } else if let Some(piece) = body {
+            receipt::write_closing(session, context, piece);
+        }
+        Ok(None)
+    }
+
+    /// Trailers end an answer whose last piece did not.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _: &mut HeaderMap,
+        context: &mut Box<Context>,
+    ) -> Result<Option<Bytes>> {
+        receipt::write_end(session, context);
         Ok(None)
     }
 

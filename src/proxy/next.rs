@@ -24,6 +24,7 @@ pub fn facts(context: &Context) -> Facts<'_> {
         key: context.identity.key.as_deref(),
         team: context.identity.team.as_deref(),
         headers: None,
+        has_wishes: context.has_wishes,
         stream: context.request.stream,
         body: &context.body,
         prompt: &context.prompt,

@@ -17,7 +17,9 @@ use crate::{
 
 /// Reads what a dialect says in the path: Gemini the model, and whether to stream.
 pub fn read_path(context: &mut Context) {
-    if let Some((model, method)) = gemini::method(context.uri.path()) {
+    if context.caller.name() == gemini::NAME
+        && let Some((model, method)) = gemini::method(context.uri.path())
+    {
         let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy();
         context.request.model = Some(model.into_owned());
         context.request.stream = method == "streamGenerateContent";

@@ -124,6 +124,7 @@ impl Recording {
             labels: Labels {
                 team: identity.team.clone(),
                 key: identity.key.clone(),
+                account: identity.profile.as_ref().map(|profile| profile.id.clone()),
                 asked: context.request.model.as_deref().unwrap_or_default().into(),
                 ..Labels::default()
             },

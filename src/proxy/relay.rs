@@ -16,8 +16,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora_proxy::Session;
 
-use super::{answer::Answer, context::Context, headers, next, respond};
-use crate::{error::GatewayError, routing::policy::Failure};
+use super::{answer::Answer, context::Context, headers, next, receipt, respond};
+use crate::{error::GatewayError, routing::policy::Failure, row::Row, usage::journal::Journal};
 
 /// What a parent and its children share.
 #[derive(Default)]
@@ -32,6 +32,7 @@ pub struct Relay {
     is_second: bool,
     fate: Mutex<Fate>,
     held: Mutex<Held>,
+    row: Mutex<Option<LeftRow>>,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
     /// Whether the client has left, and the answer is made for others.
@@ -76,6 +77,18 @@ enum Held {
     Dropped,
 }
 
+/// The row of a child's answer, ready to be written.
+struct LeftRow(Arc<Journal>, Vec<u8>);
+
+/// A child that is still to end when its parent has gone leaves its row to nobody.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !matches!(self.fate.get_mut(), Fate::Loser) {
+            self.write_row();
+        }
+    }
+}
+
 /// What a child leaves behind that could not end its answer itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum Leaving {
@@ -101,26 +114,22 @@ impl Relay {
             Some(_) => Fate::Racing,
             None => Fate::Winner,
         };
-        let relay = Relay {
-            resumes: is_stream && rules.resume,
-            holds: is_stream && rules.hold_until_first_event,
-            hedge_after,
-            fate: Mutex::new(fate),
-            ..Relay::default()
-        };
+        let mut relay = Relay::default();
+        relay.resumes = is_stream && rules.resume;
+        relay.holds = is_stream && rules.hold_until_first_event;
+        relay.hedge_after = hedge_after;
+        relay.fate = Mutex::new(fate);
         let is_wanted = relay.resumes || relay.holds || relay.hedge_after.is_some();
         is_wanted.then_some(relay)
     }
 
     /// The same for the second of two.
     pub fn twin(&self) -> Relay {
-        Relay {
-            resumes: self.resumes,
-            holds: self.holds,
-            is_second: true,
-            fate: Mutex::new(Fate::Racing),
-            ..Relay::default()
-        }
+        let mut twin = Relay::default();
+        (twin.resumes, twin.holds) = (self.resumes, self.holds);
+        twin.is_second = true;
+        twin.fate = Mutex::new(Fate::Racing);
+        twin
     }
 
     /// Whether it belongs to the second of two that race.
@@ -186,6 +195,21 @@ impl Relay {
         self.holds && *self.held.lock() == Held::Back
     }
 
+    /// Leaves the row of an answer that ends with what comes next.
+    pub fn leave_row(&self, journal: &Arc<Journal>, row: &Row<'_>) {
+        let left = journal
+            .frame(row)
+            .map(|frame| LeftRow(journal.clone(), frame));
+        *self.row.lock() = left;
+    }
+
+    /// Writes the row that the child has left: what ends its answer goes to the client now.
+    pub fn write_row(&self) {
+        if let Some(LeftRow(journal, frame)) = self.row.lock().take() {
+            journal.append_frame(&frame);
+        }
+    }
+
     /// From now on the client sees the answer. `false` where it has been given up: nobody sees it.
     pub fn show(&self) -> bool {
         if !self.holds {
@@ -248,6 +272,7 @@ pub fn break_up(context: &mut Context, failure: Failure) {
         context.is_lost = !next::follow(context, failure);
         context.answer = Answer::Undecided;
         context.usage = None;
+        context.is_recorded = false;
         context.leaving = Leaving::Context;
         return;
     }
@@ -286,6 +311,7 @@ pub async fn leave(session: &mut Session, context: &mut Context) -> bool {
         }
         Leaving::Ending(bytes) => {
             context.bytes_out += bytes.len();
+            receipt::write(session, context, 200);
             if session.write_response_body(Some(bytes), true).await.is_ok() {
                 let _ = session.as_mut().finish_body().await;
             }
@@ -316,10 +342,9 @@ mod tests {
     use super::*;
 
     fn holding() -> Relay {
-        Relay {
-            holds: true,
-            ..Relay::default()
-        }
+        let mut relay = Relay::default();
+        relay.holds = true;
+        relay
     }
 
     #[test]

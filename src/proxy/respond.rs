@@ -8,7 +8,7 @@ use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
-use super::{attempt, body, context::Context, headers, recording};
+use super::{attempt, body, context::Context, headers, receipt, recording};
 use crate::{error::GatewayError, upstream::provider::header_value};
 
 /// How long the rest of a refused body is read and thrown away, so that the client gets to see
@@ -28,6 +28,20 @@ pub async fn json(
     send(session, context, head, body).await
 }
 
+/// Answers with what somebody else has written.
+pub async fn whole(
+    session: &mut Session,
+    context: &mut Context,
+    answer: http::Response<Bytes>,
+) -> Result<()> {
+    let (parts, body) = answer.into_parts();
+    let mut headers = parts.headers;
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers::write_own(&mut headers, context);
+    let head = headers::response(parts.status, headers);
+    send(session, context, head, body).await
+}
+
 /// Answers with an error, in the shape of the caller's dialect.
 pub async fn error(
     session: &mut Session,
@@ -43,7 +57,7 @@ pub async fn error(
         GatewayError::WrongMethod { allow, .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        GatewayError::MissingKey | GatewayError::InvalidKey => {
+        GatewayError::MissingKey | GatewayError::InvalidKey(_) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         _ => {}
@@ -92,6 +106,9 @@ pub async fn break_off(session: &mut Session, context: &mut Context, error: Gate
     context.stop_beating();
     if let Some(event) = context.answer.last_words(context.caller, &error) {
         context.bytes_out = session.body_bytes_sent() + event.len();
+        let status = session.response_written().map(|head| head.status.as_u16());
+        context.error = Some(error.clone());
+        receipt::write(session, context, status.unwrap_or(200));
         // Where the client has left as well, there is nobody to tell.
         if session.write_response_body(Some(event), true).await.is_ok() {
             // A child's session does not end with its last piece.
@@ -121,6 +138,7 @@ async fn send(
         session.set_keepalive(None);
     }
     context.bytes_out = if is_head { 0 } else { body.len() };
+    receipt::write(session, context, head.status.as_u16());
     session
         .write_response_header(Box::new(head), is_head)
         .await?;

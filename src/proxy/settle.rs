@@ -11,14 +11,13 @@ use pingora_proxy::Session;
 use super::{
     attempt,
     context::{Context, Role},
-    next, relay, replay, respond, shadow,
+    next, receipt, relay, replay, respond, shadow,
 };
 use crate::{
     config::RequestLog,
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
-    usage::record::Record,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -51,7 +50,9 @@ pub(super) fn plan(
     context.plan = context
         .snapshot
         .plan(&context.identity, model, provider, &facts)?;
-    context.deadline = deadline(head, context.started)?;
+    if context.has_wishes {
+        context.deadline = deadline(head, context.started)?;
+    }
     Ok(())
 }
 
@@ -161,14 +162,15 @@ pub(super) async fn finish(session: &mut Session, context: &mut Context, error: 
 /// Counts and logs a request whose client left before somebody else could go on with it.
 pub(super) fn abandon(session: &Session, mut context: Context) {
     context.error = Some(GatewayError::ClientGone);
-    tell(session, &context, GONE, true);
+    tell(session, &mut context, GONE, true);
 }
 
 /// Counts and logs a request that is over.
-pub(super) fn tell(session: &Session, context: &Context, status: u16, is_gone: bool) {
+pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gone: bool) {
     if is_gone {
         context.gateway().metrics.client_disconnects.inc();
     }
+    receipt::write(session, context, status);
     observe(context, status);
     log_line(session, context, status);
 }
@@ -189,6 +191,7 @@ fn observe(context: &Context, status: u16) {
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
         usage: context.usage,
+        cost: receipt::cost(context),
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -213,35 +216,8 @@ fn log_line(session: &Session, context: &Context, status: u16) {
     if !is_wanted {
         return;
     }
-    let head = session.req_header();
-    let served = served(context);
-    let served = served.as_ref();
-    let identity = &context.identity;
-    let milliseconds = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let record = Record {
-        id: context.id.as_str(),
-        client: session
-            .client_addr()
-            .and_then(|address| Some(address.as_inet()?.ip())),
-        key: identity.key.as_deref(),
-        team: identity.team.as_deref(),
-        user: identity.user.as_deref(),
-        method: head.method.as_str(),
-        path: head.uri.path(),
-        status,
-        model: context.request.model.as_deref(),
-        provider: served.map(|(provider, _)| &**provider),
-        served_model: served.map(|(_, model)| &**model),
-        cache: context.caching.name(),
-        stream: context.request.stream,
-        attempts: &context.attempts,
-        error: context.error.as_ref().map(GatewayError::code),
-        latency_ms: milliseconds(context.started.elapsed()),
-        first_byte_ms: first_byte(context).map(milliseconds),
-        bytes_in: context.body.len(),
-        bytes_out: context.bytes_out,
-        usage: context.usage,
-    };
+    let labels = receipt::labels(session, context);
+    let record = receipt::record(session, context, &labels, status);
     logging::write_line(&record.line(logging::is_json()));
 }
 

@@ -105,6 +105,7 @@ impl Shadow {
             key: self.identity.key.as_deref(),
             team: self.identity.team.as_deref(),
             headers: None,
+            has_wishes: false,
             stream: false,
             body: &self.body,
             prompt: &prompt,
@@ -117,7 +118,8 @@ impl Shadow {
                 && provider.credential.has_free_key(now)
                 && provider.allows(model)
         };
+        let project = self.identity.project();
         let (_, candidate) = stage.pick(&facts, now, false, &is_well)?;
-        Some(candidate)
+        Some(candidate.of_project(project.map(|project| &*project.id)))
     }
 }

@@ -77,7 +77,12 @@ impl Watchdog {
         flight
     }
 
-    /// Whether the client has left and nobody was told, since the last call.
+    /// Whether the client has left and nobody was told.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
+    }
+
+    /// The same, since the last call.
     pub fn take_left(&self) -> bool {
         self.has_left.swap(false, Ordering::Relaxed)
     }

@@ -11,7 +11,7 @@ use crate::{
     config::UnsupportedParams,
     dialects::{
         Asked, Call, Dialect, Dropped, Inspection, Operation, Route, emulate::Emulation,
-        openai_chat::embeddings, splice::splice, translate,
+        openai_chat::embeddings, scan::Places, splice::splice, translate,
     },
     error::GatewayError,
     routing::Candidate,
@@ -105,7 +105,12 @@ pub fn write(
         if original.asks_usage {
             call.body = dialect.with_usage(&call.body);
         }
-        let unfit = dialect.unfit(&call.body, &target);
+        let unknown = Places::default();
+        let places = match is_untouched(&call.body, original.body) {
+            true => &original.request.places,
+            false => &unknown,
+        };
+        let unfit = dialect.unfit(&call.body, places, &target);
         if !unfit.needs_writing {
             refuse_losses(original, candidate, &unfit.dropped)?;
             call.body = splice(&call.body, &unfit.cuts, None);
@@ -206,6 +211,11 @@ fn as_it_is(
         encodes_vectors: false,
         emulation: None,
     }
+}
+
+/// Whether these are the same bytes at the same place.
+fn is_untouched(sent: &Bytes, came: &Bytes) -> bool {
+    sent.len() == came.len() && sent.as_ptr() == came.as_ptr()
 }
 
 /// Reads the request into the gateway's own language.

@@ -16,6 +16,8 @@ pub struct Facts<'a> {
     pub team: Option<&'a str>,
     /// Its headers.
     pub headers: Option<&'a HeaderMap>,
+    /// Whether some of them may be meant for the gateway.
+    pub has_wishes: bool,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// Its body.

@@ -26,7 +26,7 @@ mod round;
 pub mod route;
 mod stage;
 pub mod strategies;
-mod wishes;
+pub mod wishes;
 
 use std::{collections::HashMap, iter, sync::Arc};
 

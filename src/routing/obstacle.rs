@@ -92,7 +92,7 @@ impl Asking<'_> {
             Some((candidate, Some(Obstacle::Forbidden))) => GatewayError::ModelForbidden {
                 model: candidate.model.to_string(),
                 key: self.facts.key.unwrap_or_default().to_owned(),
-                allowed: plan.limits.models.as_deref().unwrap_or_default().join(", "),
+                allowed: plan.limits.refusing(&candidate.provider, &candidate.model),
             },
             Some((candidate, Some(Obstacle::NotAllowed))) => {
                 not_allowed(&candidate.provider, &candidate.model)
@@ -139,13 +139,22 @@ impl Asking<'_> {
 impl Limits {
     /// Whether the caller may use that model, known by its own name or by its provider's and its own.
     fn permit(&self, provider: &Provider, model: &str) -> bool {
-        let Some(globs) = &self.models else {
-            return true;
-        };
+        self.refuser(provider, model).is_none()
+    }
+
+    /// The first list that does not hold it.
+    fn refuser(&self, provider: &Provider, model: &str) -> Option<&Vec<String>> {
+        let lists = self.models.as_ref()?;
         let full = format!("{}/{model}", provider.name);
         let matches =
             |glob: &String| pattern::matches(glob, model) || pattern::matches(glob, &full);
-        globs.iter().any(matches)
+        lists.iter().find(|globs| !globs.iter().any(matches))
+    }
+
+    /// What that list holds, for messages.
+    fn refusing(&self, provider: &Provider, model: &str) -> String {
+        self.refuser(provider, model)
+            .map_or_else(String::new, |globs| globs.join(", "))
     }
 }
 

@@ -41,9 +41,9 @@ pub struct Reason {
 pub struct Limits {
     /// Who is dearer, in USD.
     pub max_cost: Option<f64>,
-    /// Who has a model that the caller may not use, where the caller named none: globs. What is named is
-    /// looked at once, by its name.
-    pub models: Option<Arc<[String]>>,
+    /// Who has a model that the caller may not use, where the caller named none: lists of globs, each of
+    /// which has to hold it. What is named is looked at once, by its name.
+    pub models: Option<Arc<[Vec<String>]>>,
 }
 
 /// Who is being asked, and where it stands.
@@ -80,6 +80,8 @@ pub struct Plan {
     pub shadow: Option<(Arc<str>, u32)>,
     /// Who is not asked.
     pub limits: Limits,
+    /// The project whose keys and headers providers get, where it has some of its own.
+    pub project: Option<Arc<str>>,
     /// What the route says of caching.
     pub cache: CacheChoice,
     /// Whether nobody is called: strategies keep no note of it.
@@ -138,6 +140,7 @@ impl Plan {
             reason: self.reason.clone(),
             shadow: None,
             limits: self.limits.clone(),
+            project: self.project.clone(),
             cache: self.cache,
             is_question: self.is_question,
             has_been_replaced: self.has_been_replaced,
@@ -173,8 +176,11 @@ impl Plan {
         self.limits
             .models
             .iter()
-            .flat_map(|globs| globs.iter())
-            .for_each(|glob| add(glob));
+            .flat_map(|lists| lists.iter())
+            .for_each(|globs| {
+                globs.iter().for_each(|glob| add(glob));
+                add("");
+            });
         match stage {
             Stage::Pool(pool, asked) => {
                 add(asked);
@@ -219,10 +225,16 @@ impl Plan {
     /// Goes on to a candidate of the known stages that has not had its turn in this round. Those that may
     /// not be called for now have had it then.
     pub(super) fn advance(&mut self, facts: &Facts<'_>, now: Instant, wanted: &Wanted<'_>) -> bool {
-        let (stages, is_question) = (&self.stages, self.is_question);
+        let asked = Asked {
+            stages: &self.stages,
+            project: self.project.as_deref(),
+            facts,
+            now,
+            is_question: self.is_question,
+        };
         let found = self.rounds.change(|round| {
             loop {
-                let (at, candidate) = find(stages, round, facts, now, is_question, wanted)?;
+                let (at, candidate) = asked.find(round, wanted)?;
                 if (wanted.may_call)(&candidate.provider, &candidate.health) {
                     round.call(&candidate, now, false);
                     return Some((at, candidate));
@@ -253,8 +265,16 @@ impl Plan {
             is_usable: &is_usable,
             ..*wanted
         };
-        let find = |round: &Round| find(&self.stages, round, facts, now, true, &wanted);
-        self.rounds.look(find).is_some()
+        let asked = Asked {
+            stages: &self.stages,
+            project: self.project.as_deref(),
+            facts,
+            now,
+            is_question: true,
+        };
+        self.rounds
+            .look(|round| asked.find(round, &wanted))
+            .is_some()
     }
 
     /// The current candidate is called again.
@@ -326,21 +346,27 @@ impl Plan {
     }
 }
 
-fn find(
-    stages: &[Stage],
-    round: &Round,
-    facts: &Facts<'_>,
+/// What candidates are picked from, and by what.
+struct Asked<'a> {
+    stages: &'a [Stage],
+    project: Option<&'a str>,
+    facts: &'a Facts<'a>,
     now: Instant,
     is_question: bool,
-    wanted: &Wanted<'_>,
-) -> Option<((usize, usize), Candidate)> {
-    let only_new = round.repeats >= wanted.max_repeats;
-    let is_usable = |provider: &Provider, model: &str, health: &TargetHealth| {
-        round.is_open(&provider.name, model, now, only_new)
-            && (wanted.is_usable)(provider, model, health)
-    };
-    stages.iter().enumerate().find_map(|(number, stage)| {
-        let (place, candidate) = stage.pick(facts, now, is_question, &is_usable)?;
-        Some(((number, place), candidate))
-    })
+}
+
+impl Asked<'_> {
+    fn find(&self, round: &Round, wanted: &Wanted<'_>) -> Option<((usize, usize), Candidate)> {
+        let only_new = round.repeats >= wanted.max_repeats;
+        let is_usable = |provider: &Provider, model: &str, health: &TargetHealth| {
+            let own = provider.of_project(self.project);
+            round.is_open(&provider.name, model, self.now, only_new)
+                && (wanted.is_usable)(own.map_or(provider, |own| own), model, health)
+        };
+        self.stages.iter().enumerate().find_map(|(number, stage)| {
+            let (place, candidate) =
+                stage.pick(self.facts, self.now, self.is_question, &is_usable)?;
+            Some(((number, place), candidate.of_project(self.project)))
+        })
+    }
 }

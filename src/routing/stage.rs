@@ -31,6 +31,14 @@ impl Candidate {
         }
     }
 
+    /// The same with the keys and headers of a project, where that has some of its own there.
+    pub fn of_project(mut self, project: Option<&str>) -> Self {
+        if let Some(own) = self.provider.of_project(project) {
+            self.provider = own.clone();
+        }
+        self
+    }
+
     /// Whether it is that model at that provider.
     pub fn is(&self, provider: &str, model: &str) -> bool {
         *self.model == *model && *self.provider.name == *provider

@@ -146,6 +146,7 @@ const NOTHING: Facts<'_> = Facts {
     key: None,
     team: None,
     headers: None,
+    has_wishes: false,
     stream: false,
     body: b"",
     prompt: &NO_PROMPT,
@@ -270,6 +271,7 @@ fn conditions_choose_among_routes() {
     )]);
     let production = Facts {
         headers: Some(&headers),
+        has_wishes: true,
         ..NOTHING
     };
     assert_eq!(pool(&production), "solo");

@@ -16,6 +16,16 @@ const MAX_FALLBACKS: usize = 8;
 /// Names become parts of log lines: a longer one is no name.
 const MAX_NAME_BYTES: usize = 256;
 
+/// Whether some header may be meant for the gateway: looking for each by its name costs more than this.
+pub fn may_be_in(headers: &HeaderMap) -> bool {
+    let is_ours = |name: &str| {
+        name.starts_with("x-gateway-")
+            || name.starts_with("x-litellm-")
+            || name == "idempotency-key"
+    };
+    headers.keys().any(|name| is_ours(name.as_str()))
+}
+
 /// What a client asks of routing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wishes {

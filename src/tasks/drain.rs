@@ -8,6 +8,7 @@ use std::{
 
 use pingora::server::ShutdownWatch;
 
+use super::usage::Closing;
 use crate::{
     gateway::Gateway,
     telemetry::logging::{self, event},
@@ -23,6 +24,7 @@ const LAST_BYTES: Duration = Duration::from_millis(300);
 pub(super) async fn wait(
     gateway: &Gateway,
     mut shutdown: ShutdownWatch,
+    closing: &Closing,
     at_exit: &(dyn Fn() + Send + Sync),
 ) {
     if shutdown.wait_for(|is_ordered| *is_ordered).await.is_err() {
@@ -52,6 +54,7 @@ pub(super) async fn wait(
         }
         tokio::time::sleep(LOOK).await;
     }
+    closing.finish().await;
     gateway.cache.flush().await;
     event("stopped", &[("cut_off", &open().to_string())]);
     at_exit();

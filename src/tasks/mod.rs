@@ -1,11 +1,14 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, reloads, the end of the process. One
-//! background service, one thread; the cache has another.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records, rows of
+//! usage, reloads, the end of the process. One background service, one thread; the cache has another.
 
 mod drain;
 mod health;
 mod names;
 pub mod reload;
+mod retention;
 mod shadow;
+pub mod store;
+mod usage;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -37,6 +40,8 @@ pub struct Tasks {
     pub source: Source,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
+    /// Where the store is, and how far it was read at the start.
+    pub records: store::Records,
     /// The socket of the built-in provider, where it is asked for.
     pub demo: Mutex<Option<std::net::TcpListener>>,
     /// What to do last, once every request is over: remove files that name this process.
@@ -54,15 +59,21 @@ impl BackgroundService for Tasks {
                 log::error!("the demo provider stopped: {error}");
             }
         };
+        let closing = usage::Closing::default();
+        let journal = self.gateway.journal();
+        let metrics = &self.gateway.metrics.usage;
         futures::join!(
             demo,
+            usage::run(journal, &*self.gateway, metrics, &closing),
+            retention::run(&self.gateway),
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
             health::forget(&self.gateway),
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
-            drain::wait(&self.gateway, shutdown, &*self.at_exit),
+            store::keep(&self.gateway, &self.records),
+            drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }
 }

@@ -132,15 +132,39 @@ async fn reload(gateway: &Gateway, source: &Source) -> Result<Vec<&'static str>,
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let restart = needs_restart(&gateway.snapshot().config, &loaded.config);
-    let built = snapshot::build(loaded.config, gateway.into());
+    let restart = needs_restart(&gateway.written.load(), &loaded.config);
+    let turn = gateway.building.lock().await;
+    build(gateway, &loaded.config).await?;
+    gateway.written.store(loaded.config.into());
+    drop(turn);
+    Ok(restart)
+}
+
+/// Serves by the configuration that was read last and by what the store adds to it now.
+///
+/// # Errors
+/// A sentence for the operator for each provider that cannot be built.
+pub(super) async fn rebuild(gateway: &Gateway) -> Result<(), Vec<String>> {
+    let turn = gateway.building.lock().await;
+    let written = gateway.written.load_full();
+    let built = build(gateway, &written).await;
+    drop(turn);
+    built
+}
+
+async fn build(gateway: &Gateway, written: &Config) -> Result<(), Vec<String>> {
+    let (config, left_out) = snapshot::merged(written, &gateway.serving.load());
+    for problem in left_out {
+        log::warn!("{problem}; it is left out");
+    }
+    let built = snapshot::build(config, gateway.into());
     if built.is_err() {
         gateway.hosts.forget_unused();
     }
     let snapshot = built?;
     gateway.hosts.refresh(Which::Unknown).await;
     gateway.replace(snapshot);
-    Ok(restart)
+    Ok(())
 }
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -159,7 +183,21 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "telemetry.log.level",
             old.telemetry.log.level != new.telemetry.log.level,
         ),
+        ("usage.enabled", old.usage.enabled != new.usage.enabled),
+        (
+            "usage.journal_max_bytes",
+            old.usage.journal_max_bytes != new.usage.journal_max_bytes,
+        ),
+        ("usage.fsync", old.usage.fsync != new.usage.fsync),
         ("data_dir", old.data_dir != new.data_dir),
+        (
+            "store.database_url",
+            old.store.database_url != new.store.database_url,
+        ),
+        (
+            "store.encryption_key",
+            old.store.encryption_key != new.store.encryption_key,
+        ),
     ]
     .into_iter()
     .filter_map(|(name, is_changed)| is_changed.then_some(name))

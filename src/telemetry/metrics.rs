@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod limits;
+pub mod usage;
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,14 @@ use std::{
 
 use parking_lot::RwLock;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector, proto::MetricFamily,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
 };
 
-use crate::{chat::usage::Usage, error::Outcome};
+use crate::{chat::usage::Usage, error::Outcome, price::Usd};
 use cache::CacheMetrics;
 use limits::LimitMetrics;
+use usage::UsageMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
 /// cannot grow the metrics by inventing names.
@@ -39,6 +41,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     tokens: IntCounterVec,
+    cost: CounterVec,
     latency: HistogramVec,
     first_byte: HistogramVec,
     per_output_token: HistogramVec,
@@ -74,6 +77,12 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// Name look-ups that failed.
     pub dns_failures: IntCounter,
+    /// The record of requests.
+    pub usage: UsageMetrics,
+    /// Whether the store answers: 1 or 0.
+    pub store_up: IntGauge,
+    /// Keys of the store, those included that may not be used.
+    pub keys: IntGauge,
     /// How the cache serves.
     pub cache: CacheMetrics,
     /// How limits are kept.
@@ -92,6 +101,7 @@ pub struct Series {
     per_output_token: Histogram,
     input_tokens: IntCounter,
     output_tokens: IntCounter,
+    cost: OnceLock<Counter>,
     attempts: [OnceLock<IntCounter>; Outcome::ALL.len()],
 }
 
@@ -106,6 +116,8 @@ pub struct Observation {
     pub first_byte: Option<f64>,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What it cost, where that is known.
+    pub cost: Option<Usd>,
     /// Whether the answer was streamed.
     pub stream: bool,
 }
@@ -126,6 +138,10 @@ impl Metrics {
             registry
                 .register(Box::new(counter.clone()))
                 .map(|()| counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone())).map(|()| gauge)
         };
         let histograms = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
@@ -154,6 +170,12 @@ impl Metrics {
                 "Tokens as the provider counted them; direction is input or output.",
                 &["provider", "model", "direction"],
             )?,
+            cost: {
+                let help = "What requests have cost in USD, as far as that is known.";
+                let options = Opts::new("gateway_cost_usd_total", help);
+                let vec = CounterVec::new(options, &["provider", "model"])?;
+                registry.register(Box::new(vec.clone())).map(|()| vec)?
+            },
             latency: histograms(
                 "gateway_latency_seconds",
                 "From the request's head to the answer's end.",
@@ -234,6 +256,12 @@ impl Metrics {
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
             limits: LimitMetrics::new(&registry, cache.redis.clone())?,
+            usage: UsageMetrics::new(&registry)?,
+            store_up: gauge("gateway_store_up", "Whether the store answers.")?,
+            keys: gauge(
+                "gateway_keys",
+                "Keys of the store, those included that may not be used.",
+            )?,
             cache,
             registry,
         })
@@ -315,6 +343,7 @@ impl Metrics {
             per_output_token: self.per_output_token.with_label_values(&labels),
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
+            cost: OnceLock::new(),
             attempts: Default::default(),
             provider: provider.clone(),
             model: model.into(),
@@ -335,6 +364,12 @@ impl Metrics {
         series.latency.observe(seen.latency);
         if let Some(first_byte) = seen.first_byte {
             series.first_byte.observe(first_byte);
+        }
+        // What is not known is no series: 0 would say that it was free.
+        if let Some(cost) = seen.cost {
+            let labels = [series.provider.as_ref(), &series.model];
+            let cost_so_far = || self.cost.with_label_values(&labels);
+            series.cost.get_or_init(cost_so_far).inc_by(cost.dollars());
         }
         let Some(usage) = seen.usage else { return };
         series.input_tokens.inc_by(usage.input);
@@ -377,6 +412,7 @@ mod tests {
             latency: 0.2,
             first_byte: Some(0.1),
             usage,
+            cost: Some(Usd::from_pico(500_000_000_000)),
             stream: true,
         };
         metrics.observe(&series, &seen);
@@ -386,6 +422,7 @@ mod tests {
         for line in [
             "gateway_requests_total{model=\"gpt-4o\",provider=\"openai\",status=\"200\"} 1",
             "gateway_tokens_total{direction=\"output\",model=\"gpt-4o\",provider=\"openai\"} 5",
+            "gateway_cost_usd_total{model=\"gpt-4o\",provider=\"openai\"} 0.5",
             "gateway_upstream_attempts_total{outcome=\"ok\",provider=\"openai\"} 1",
             "gateway_breaker_state{model=\"gpt-4o\",provider=\"openai\"} 2",
         ] {

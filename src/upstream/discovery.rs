@@ -105,6 +105,11 @@ impl Host {
 
     /// The next address to try; `None` while the name has none.
     pub fn next_address(&self) -> Option<SocketAddr> {
+        let known = self.addresses.backends().get_backend();
+        // Most have one; there is nothing to choose then.
+        if known.len() == 1 {
+            return known.first()?.addr.as_inet().copied();
+        }
         let backend = self.addresses.select(b"", 16)?;
         backend.addr.as_inet().copied()
     }

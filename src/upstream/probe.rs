@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, header};
-use pingora::{Result, http::RequestHeader};
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::RequestHeader;
 
 use super::{client::Client, head, provider::Provider};
 
@@ -16,24 +16,39 @@ const OURSELVES: HeaderValue = HeaderValue::from_static("ai-gateway");
 /// # Errors
 /// A word for what is wrong: that of an [`crate::error::Outcome`], or `http_503`.
 pub async fn probe(client: &Client, provider: &Provider, timeout: Duration) -> Result<(), String> {
-    let Some(path) = &provider.models_path else {
-        return Ok(());
-    };
-    let peer = provider.peer(false).ok_or("dns")?;
-    let head = head(provider, path).map_err(|error| error.to_string())?;
-    match client.status(&peer, head, timeout).await {
-        Ok(status) if status.is_server_error() => Err(format!("http_{}", status.as_u16())),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.outcome().name().to_owned()),
+    // Always the first key, so that checks do not take requests' turns.
+    match status(client, provider, timeout, 0).await? {
+        Some(status) if status.is_server_error() => Err(format!("http_{}", status.as_u16())),
+        _ => Ok(()),
     }
 }
 
-fn head(provider: &Provider, path: &str) -> Result<RequestHeader> {
-    let mut head = RequestHeader::build(Method::GET, path.as_bytes(), None)?;
-    head.insert_header(header::ACCEPT, JSON)?;
-    head.insert_header(header::USER_AGENT, OURSELVES)?;
-    head::address(&mut head, provider)?;
-    // Always the first key, so that checks do not take requests' turns.
-    head::authenticate(&mut head, provider, &[], 0)?;
-    Ok(head)
+/// Asks with the key of that place, and answers the status; none where the provider has no list.
+///
+/// # Errors
+/// A word for what is wrong: that of an [`crate::error::Outcome`].
+pub async fn status(
+    client: &Client,
+    provider: &Provider,
+    timeout: Duration,
+    key: usize,
+) -> Result<Option<StatusCode>, String> {
+    let Some(path) = &provider.models_path else {
+        return Ok(None);
+    };
+    let peer = provider.peer(false).ok_or("dns")?;
+    let head = head(provider, path, key).ok_or("its path makes no sense")?;
+    let status = client.status(&peer, head, timeout).await;
+    status
+        .map(Some)
+        .map_err(|error| error.outcome().name().to_owned())
+}
+
+fn head(provider: &Provider, path: &str, key: usize) -> Option<RequestHeader> {
+    let mut head = head::blank(Method::GET, path.to_owned())?;
+    head.headers.insert(header::ACCEPT, JSON);
+    head.headers.insert(header::USER_AGENT, OURSELVES);
+    head::address(&mut head, provider);
+    head::authenticate(&mut head, provider, &[], key);
+    Some(head.into())
 }

@@ -130,6 +130,8 @@ pub struct Provider {
     pub credential: Credential,
     /// How it is doing.
     pub health: Arc<ProviderHealth>,
+    /// It with the keys and headers of single projects.
+    pub projects: HashMap<Box<str>, Arc<Provider>>,
     host: Arc<Host>,
     peer: HttpPeer,
     websocket_peer: HttpPeer,
@@ -169,6 +171,7 @@ impl Provider {
         let mut provider = Provider {
             secrets,
             models_path: None,
+            projects: HashMap::new(),
             allowed_models: settings.allowed_models,
             name: settings.name.into(),
             name_header: header_value(settings.name),
@@ -209,6 +212,14 @@ impl Provider {
         let mut peer = Box::new(template.clone());
         peer._address = address.into();
         Some(peer)
+    }
+
+    /// It with the keys and headers of a project, where that has some of its own.
+    pub fn of_project(&self, project: Option<&str>) -> Option<&Arc<Provider>> {
+        match self.projects.is_empty() {
+            true => None,
+            false => self.projects.get(project?),
+        }
     }
 
     /// `text` with `***` for every secret of ours that it repeats.

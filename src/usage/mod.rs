@@ -1,4 +1,9 @@
-//! What happened: one record a request, and one a copy of a request.
+//! What happened: one record a request, in the log and in a journal on its way to the store, and one a copy
+//! of a request.
 
+pub mod journal;
+pub mod labels;
+pub mod ledger;
+mod receipt;
 pub mod record;
 pub mod shadow;

@@ -4,14 +4,16 @@ use std::{
     fmt::{Display, Write as _},
     io::Write as _,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde::Serialize;
 
+use super::labels::Labels;
 use crate::{
     chat::usage::Usage,
     error::Outcome,
+    price::Usd,
     telemetry::logging::{quoted, timestamp},
 };
 
@@ -35,23 +37,39 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-/// A finished request. Absent values are left out of the line.
+/// A finished request, for the log and for the journal. Absent values are left out of the line.
 #[derive(Debug)]
 pub struct Record<'a> {
     /// The request's id, as in `X-Request-Id`.
     pub id: &'a str,
+    /// When its head had arrived.
+    pub at: SystemTime,
     /// The client's address.
     pub client: Option<std::net::IpAddr>,
+    /// What keys are told apart by.
+    pub account: Option<&'a str>,
     /// The name of the key that it used.
     pub key: Option<&'a str>,
     /// The key's team.
     pub team: Option<&'a str>,
     /// The key's user.
     pub user: Option<&'a str>,
+    /// The key's project.
+    pub project: Option<&'a str>,
+    /// The terms that the key shares with others.
+    pub budget: Option<&'a str>,
+    /// The key's organization.
+    pub organization: Option<&'a str>,
+    /// What the request says of itself.
+    pub labels: &'a Labels<'a>,
     /// The request's method.
     pub method: &'a str,
     /// The request's path, without its query.
     pub path: &'a str,
+    /// The client's dialect.
+    pub dialect: &'a str,
+    /// The provider's dialect, where one was asked.
+    pub spoken: Option<&'a str>,
     /// The status that the client saw; 499 where it left.
     pub status: u16,
     /// The model that was asked for.
@@ -64,20 +82,28 @@ pub struct Record<'a> {
     pub cache: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,
-    /// What was tried, in order.
+    /// What was tried and is over, in order.
     pub attempts: &'a [Attempt],
+    /// Whether one more is under way.
+    pub is_trying: bool,
     /// A stable word for what went wrong.
     pub error: Option<&'a str>,
-    /// From the request's head to the answer's end, in milliseconds.
-    pub latency_ms: u64,
-    /// From the request's head to the answer's first byte, in milliseconds.
-    pub first_byte_ms: Option<u64>,
+    /// Why the key may not be used, which the client is not told.
+    pub key_fault: Option<&'a str>,
+    /// From the request's head to the answer's end.
+    pub latency: Duration,
+    /// From the request's head to the answer's first byte.
+    pub first_byte: Option<Duration>,
+    /// What of that was the gateway's own time.
+    pub overhead: Duration,
     /// Bytes of the request's body.
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What it cost; `None` where that is not known.
+    pub cost: Option<Usd>,
 }
 
 impl Record<'_> {
@@ -100,14 +126,15 @@ impl Record<'_> {
             ("key", self.key),
             ("cache", self.cache),
             ("error", self.error),
+            ("key_fault", self.key_fault),
         ] {
             if let Some(value) = value {
                 field(name, value);
             }
         }
-        let _ = write!(line, " latency={}ms", self.latency_ms);
-        if let Some(first_byte_ms) = self.first_byte_ms {
-            let _ = write!(line, " first_byte={first_byte_ms}ms");
+        let _ = write!(line, " latency={}ms", self.latency.as_millis());
+        if let Some(first_byte) = self.first_byte {
+            let _ = write!(line, " first_byte={}ms", first_byte.as_millis());
         }
         if let Some(usage) = self.usage {
             let _ = write!(line, " tokens={}+{}", usage.input, usage.output);
@@ -146,6 +173,7 @@ impl Record<'_> {
         text(r#","key":"#, self.key);
         text(r#","team":"#, self.team);
         text(r#","user":"#, self.user);
+        text(r#","project":"#, self.project);
         text(r#","method":"#, Some(self.method));
         text(r#","path":"#, Some(self.path));
         text(r#","model":"#, self.model);
@@ -153,13 +181,21 @@ impl Record<'_> {
         text(r#","served_model":"#, self.served_model);
         text(r#","cache":"#, self.cache);
         text(r#","error":"#, self.error);
+        text(r#","key_fault":"#, self.key_fault);
         let _ = write!(
             line,
             r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
-            self.status, self.stream, self.latency_ms, self.bytes_in, self.bytes_out
+            self.status,
+            self.stream,
+            self.latency.as_millis(),
+            self.bytes_in,
+            self.bytes_out
         );
-        if let Some(first_byte_ms) = self.first_byte_ms {
-            let _ = write!(line, r#","first_byte_ms":{first_byte_ms}"#);
+        if let Some(first_byte) = self.first_byte {
+            let _ = write!(line, r#","first_byte_ms":{}"#, first_byte.as_millis());
+        }
+        if let Some(cost) = self.cost {
+            let _ = write!(line, r#","cost_usd":{cost}"#);
         }
         line.extend_from_slice(br#","attempts":"#);
         let _ = serde_json::to_writer(&mut line, self.attempts);
@@ -204,10 +240,18 @@ mod tests {
         }];
         let record = Record {
             id: "req_1",
+            at: SystemTime::now(),
             client: None,
+            account: None,
             key: Some("app"),
             team: None,
             user: None,
+            project: None,
+            budget: None,
+            organization: None,
+            labels: &Labels::default(),
+            dialect: "openai_chat",
+            spoken: None,
             method: "POST",
             path: "/v1/chat/completions",
             status: 502,
@@ -217,18 +261,24 @@ mod tests {
             cache: Some("miss"),
             stream: true,
             attempts: &attempts,
+            is_trying: false,
             error: Some("provider_unreachable"),
-            latency_ms: 12,
-            first_byte_ms: None,
+            key_fault: None,
+            latency: Duration::from_millis(12),
+            first_byte: None,
+            overhead: Duration::ZERO,
             bytes_in: 100,
             bytes_out: 10,
             usage: None,
+            cost: Some(Usd::from_pico(125_000_000)),
         };
         let line = record.line(true);
         assert!(!line.contains(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["event"], "request");
         assert_eq!(value["attempts"][0]["outcome"], "refused");
+        assert_eq!(value["cost_usd"], 0.000_125);
+        assert!(record.tried().unwrap().contains("refused"));
         let text = String::from_utf8(record.line(false)).unwrap();
         assert!(
             text.contains("status=502") && text.contains("attempt=openai:refused"),

@@ -14,6 +14,7 @@
 
 mod support;
 
+mod admin;
 mod attempts;
 mod auth;
 mod bad_framing;
@@ -48,9 +49,11 @@ mod secrets;
 mod shadow;
 mod slow_clients;
 mod startup;
+mod store;
 mod streaming;
 mod support_works;
 mod surface;
 mod tls;
 mod translation;
+mod usage;
 mod websocket;

@@ -8,13 +8,15 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let labels = (
         proptest::option::of(label),
         proptest::option::of(label),
+        proptest::option::of(label),
         label,
         label,
         label,
     );
-    let labels = labels.prop_map(|(team, key, asked, provider, model)| Labels {
+    let labels = labels.prop_map(|(team, key, account, asked, provider, model)| Labels {
         team: team.map(Into::into),
         key: key.map(Into::into),
+        account: account.map(Into::into),
         asked: asked.into(),
         provider: provider.into(),
         model: model.into(),

@@ -7,6 +7,7 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -136,10 +137,12 @@ fn snapshot(arguments: &TestArguments) -> Result<Snapshot, Vec<String>> {
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     warn(&loaded.warnings);
     let (hosts, tokens, health) = (Hosts::default(), Tokens::default(), Health::default());
+    let keys = Arc::default();
     let lasting = Lasting {
         hosts: &hosts,
         tokens: &tokens,
         health: &health,
+        keys: &keys,
     };
     let snapshot = snapshot::build(loaded.config, lasting)?;
     tokens.assume_all();

@@ -117,6 +117,46 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_DATABASE_URL", "DATABASE_URL"],
+        path: "store.database_url",
+        takes: "postgres://USER:PASSWORD@HOST/NAME or sqlite:FILE",
+        set: |config, value| {
+            put(
+                &mut config.store.database_url,
+                Some(Some(Secret::new(value))),
+            )
+        },
+    },
+    Setting {
+        names: &["GATEWAY_LOG_RETENTION"],
+        path: "usage.retention_days",
+        takes: "days such as 30 or 30d, or 0 for ever",
+        set: |config, value| put(&mut config.usage.retention_days, days(value)),
+    },
+    Setting {
+        names: &["GATEWAY_MANAGEMENT_ROUTES"],
+        path: "listen.management_routes",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.listen.management_routes, switch(value)),
+    },
+    Setting {
+        names: &["GATEWAY_ENCRYPTION_KEY"],
+        path: "store.encryption_key",
+        takes: "64 hexadecimal digits",
+        set: |config, value| {
+            put(
+                &mut config.store.encryption_key,
+                Some(Some(Secret::new(value))),
+            )
+        },
+    },
+    Setting {
+        names: &["ENABLE_MULTI_PROJECT"],
+        path: "store.projects",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.store.projects, switch(value)),
+    },
+    Setting {
         names: &["GATEWAY_CACHE_ENABLED"],
         path: "cache.enabled",
         takes: "1 or 0",
@@ -260,6 +300,16 @@ fn seconds(value: &str) -> Option<Seconds> {
         None => humantime::parse_duration(value.trim()).ok()?.as_secs_f64(),
     };
     (seconds > 0.0 && seconds <= Seconds::MAX.0).then_some(Seconds(seconds))
+}
+
+/// `30`, `30d`, `4weeks`, `720h`; what is no whole day is a day.
+fn days(value: &str) -> Option<u32> {
+    const DAY: u64 = 86_400;
+    if let Ok(days) = value.trim().parse() {
+        return Some(days);
+    }
+    let span = humantime::parse_duration(value.trim()).ok()?;
+    u32::try_from(span.as_secs().div_ceil(DAY)).ok()
 }
 
 fn switch(value: &str) -> Option<bool> {

@@ -95,6 +95,10 @@ impl Dialect for Anthropic {
         Some(b"event: ping\ndata: {\"type\": \"ping\"}\n\n")
     }
 
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[b"\nevent: message_stop"]
+    }
+
     fn stream_reader(&self) -> Box<dyn StreamReader> {
         Box::new(stream::Reader::default())
     }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written, ending::Ending,
+    Written, ending::Ending, scan::Places,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -32,7 +32,7 @@ use crate::{
 pub use path::method;
 
 /// Its name.
-const NAME: &str = "gemini";
+pub const NAME: &str = "gemini";
 
 /// How its answers say that they are whole.
 static ENDING: Ending = Ending {
@@ -80,7 +80,7 @@ impl Dialect for Gemini {
         path::write(target, stream)
     }
 
-    fn unfit(&self, body: &[u8], _target: &Target<'_>) -> Unfit {
+    fn unfit(&self, body: &[u8], _places: &Places, _target: &Target<'_>) -> Unfit {
         Unfit {
             needs_writing: signature::is_carried(body),
             ..Unfit::default()

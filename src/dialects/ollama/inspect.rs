@@ -31,6 +31,7 @@ pub(super) fn inspect(body: &[u8]) -> Result<Inspection, GatewayError> {
         temperature: temperature(&members)?,
         provider: text(&members, "provider")?,
         cuts: removals(&members, |name| GATEWAY_FIELDS.contains(&name)),
+        ..Inspection::default()
     })
 }
 

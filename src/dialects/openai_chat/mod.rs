@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written, ending::Ending,
+    Written, ending::Ending, scan::Places,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -78,8 +78,8 @@ impl Dialect for OpenAiChat {
         "/chat/completions".to_owned()
     }
 
-    fn unfit(&self, body: &[u8], target: &Target<'_>) -> Unfit {
-        request::unfit(body, target)
+    fn unfit(&self, body: &[u8], places: &Places, target: &Target<'_>) -> Unfit {
+        request::unfit(body, places, target)
     }
 
     fn read_request(&self, body: Value, _route: &Route<'_>) -> Result<Asked, GatewayError> {
@@ -124,6 +124,10 @@ impl Dialect for OpenAiChat {
 
     fn write_response(&self, response: ChatResponse, call: &Call) -> Vec<u8> {
         response::write(response, call)
+    }
+
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[b"\ndata: [DONE]", b"\ndata:[DONE]"]
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

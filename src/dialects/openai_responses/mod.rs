@@ -104,6 +104,14 @@ impl Dialect for OpenAiResponses {
         response::write(response, call)
     }
 
+    fn closing_events(&self) -> &'static [&'static [u8]] {
+        &[
+            b"\nevent: response.completed",
+            b"\nevent: response.incomplete",
+            b"\nevent: response.failed",
+        ]
+    }
+
     fn stream_reader(&self) -> Box<dyn StreamReader> {
         Box::new(stream::Reader::default())
     }

@@ -51,6 +51,7 @@ impl World {
             key: None,
             team: None,
             headers: None,
+            has_wishes: false,
             stream: false,
             body: b"",
             prompt: &prompt,

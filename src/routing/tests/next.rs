@@ -319,7 +319,7 @@ fn nobody_is_asked_whose_allow_list_or_whose_callers_key_does_not_hold_the_model
         ("x", None),
     ] {
         let mut plan = router.plan(None, None, &NOTHING).unwrap();
-        plan.limits.models = Some([allowed.to_owned()].into());
+        plan.limits.models = Some([vec![allowed.to_owned()]].into());
         assert_eq!(asking.start(&mut plan), who_is.is_some(), "{allowed}");
         match who_is {
             Some(name) => assert_eq!(who(&plan), name),

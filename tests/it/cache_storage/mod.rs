@@ -110,6 +110,7 @@ fn entry(body: impl Into<Bytes>, team: &str) -> Arc<Entry> {
         labels: Labels {
             team: Some(team.into()),
             key: Some("ada".into()),
+            account: Some("key_ada".into()),
             asked: "gpt".into(),
             provider: "openai".into(),
             model: "gpt-5".into(),

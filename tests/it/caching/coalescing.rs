@@ -76,6 +76,32 @@ async fn a_hundred_plain_requests_make_one_call() {
 }
 
 #[tokio::test]
+async fn an_answer_is_whole_with_its_last_byte_wherever_its_end_comes() {
+    let answer = Script::EndsApart {
+        body: openai::completion("hi").into(),
+        pause: Duration::from_millis(500),
+    };
+    let one = ScriptedUpstream::start_h2c([answer.after(Duration::from_millis(200))]).await;
+    let yaml = Yaml::new()
+        .provider_with("one", &one.base_url(), ", http_version: http2")
+        .and("cache: {}");
+    let gateway = TestGateway::with(&yaml).await;
+    let answers = all((0..5).map(|_| gateway.call(chat(&ask("x"))))).await;
+    for answer in &answers {
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, openai::completion("hi")),
+            "{answer:?}"
+        );
+    }
+    let again = gateway.call(chat(&ask("x"))).await;
+    assert_eq!((x_cache(&again), one.count()), ("HIT", 1), "{again:?}");
+    gateway
+        .wait_metric("gateway_tokens_total", &[], |tokens| tokens > 0.0)
+        .await;
+}
+
+#[tokio::test]
 async fn a_hundred_streams_make_one_call_and_grow_together() {
     let text = ["one ", "two ", "three ", "four ", "five"];
     let one = ScriptedUpstream::start([Script::frames(frames(&text), PAUSE)]).await;

@@ -12,6 +12,7 @@ use ai_gateway::{
     dialects::{
         Call, Dialect, by_name,
         emulate::Emulation,
+        scan::Places,
         translate::{self, Transcoder},
     },
     providers::catalog,
@@ -491,7 +492,11 @@ impl Turn {
             operation: Operation::Generate,
         };
         let is_same = front.name() == dialect;
-        if is_same && !back.unfit(body.as_bytes(), &target).needs_writing {
+        if is_same
+            && !back
+                .unfit(body.as_bytes(), &Places::default(), &target)
+                .needs_writing
+        {
             return Ok("same".to_owned());
         }
         let written = translate::request(asked.request.clone(), front, back, &target)

@@ -11,7 +11,7 @@ use super::{
     Answer, Http1, Http2, Request,
     config::Yaml,
     output::{self, Output},
-    process::{Ran, command, run, spawn},
+    process::{Ran, command, run, run_with, spawn},
     start::{Builder, config_path},
 };
 
@@ -60,6 +60,17 @@ impl TestGateway {
 
     pub fn config_path(&self) -> PathBuf {
         config_path(self.home.path())
+    }
+
+    pub fn home_path(&self) -> PathBuf {
+        self.home.path().to_owned()
+    }
+
+    /// Writes a file into this gateway's home and returns its path.
+    pub fn home_file(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
     }
 
     /// Writes the configuration as an editor or Kubernetes does: a new file, moved into place.
@@ -184,6 +195,11 @@ impl TestGateway {
     /// Runs another command of the binary in this gateway's home and environment, until it ends.
     pub async fn run(&self, args: &[&str]) -> Ran {
         run(command(self.home.path(), &self.env), args).await
+    }
+
+    /// The same, with something on its standard input.
+    pub async fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        run_with(command(self.home.path(), &self.env), args, input).await
     }
 
     /// `gateway upgrade`: the new process, which may run on in the foreground.

@@ -107,7 +107,7 @@ impl Request {
     pub fn http1_head(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if self.headers.get("host").is_none() {
-            head.push_str("host: gateway.test\r\n");
+            head.push_str("host: localhost\r\n");
         }
         for (name, value) in &self.headers.0 {
             head.push_str(&format!("{name}: {value}\r\n"));

@@ -5,6 +5,7 @@ pub mod anthropic;
 pub mod client;
 pub mod client_h2;
 pub mod config;
+pub mod database;
 pub mod gateway;
 pub mod http;
 pub mod memory;
@@ -12,6 +13,7 @@ pub mod openai;
 pub mod output;
 pub mod process;
 pub mod redis;
+pub mod relay;
 pub mod sse;
 pub mod start;
 pub mod tls;
@@ -68,6 +70,12 @@ pub fn assert_same_bytes(actual: &[u8], expected: &[u8], what: &str) {
         around(actual),
         around(expected),
     );
+}
+
+/// Sixteen digits that no other test has.
+pub fn random_hex() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// Runs `count` futures at once and returns their results in order.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{
+    io::AsyncWriteExt,
     process::{Child, Command},
     task::JoinHandle,
 };
@@ -49,8 +50,22 @@ pub fn spawn(mut command: Command) -> (Child, Output, [JoinHandle<()>; 2]) {
 }
 
 /// Runs it until it ends.
-pub async fn run(mut command: Command, args: &[&str]) -> Ran {
-    let output = command.args(args).output().await.expect("it runs");
+pub async fn run(command: Command, args: &[&str]) -> Ran {
+    run_with(command, args, "").await
+}
+
+/// The same, with something on its standard input.
+pub async fn run_with(mut command: Command, args: &[&str], input: &str) -> Ran {
+    let mut child = command
+        .args(args)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    // One that reads nothing may have ended by now.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
     let text = [output.stdout, output.stderr].concat();
     Ran {
         status: output.status,

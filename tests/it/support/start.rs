@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{
     gateway::TestGateway,
-    process::{Ran, command, run, spawn},
+    process::{Ran, command, run, run_with, spawn},
 };
 
 /// How to start one.
@@ -105,6 +105,11 @@ impl Builder {
         let path = self.home.path().join(name);
         std::fs::write(&path, text).expect("written");
         path.to_string_lossy().into_owned()
+    }
+
+    /// The same, with something on its standard input.
+    pub async fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        run_with(command(self.home.path(), &self.env), args, input).await
     }
 
     /// Runs a command in this home until it ends.

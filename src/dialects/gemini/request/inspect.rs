@@ -28,6 +28,7 @@ pub(in crate::dialects::gemini) fn inspect(body: &[u8]) -> Result<Inspection, Ga
         temperature: temperature(&members),
         provider: text(&members, "provider")?,
         cuts: removals(&members, |name| CUT.contains(&name)),
+        ..Inspection::default()
     })
 }
 

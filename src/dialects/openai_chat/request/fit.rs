@@ -9,13 +9,17 @@ use crate::{
     dialects::{
         Dropped, Unfit,
         openai_chat::request::strict,
-        scan::{Members, scan},
+        scan::{Members, Places},
         splice::removals,
     },
 };
 
 /// See [`crate::dialects::Dialect::unfit`].
-pub(in crate::dialects::openai_chat) fn unfit(body: &[u8], target: &Target<'_>) -> Unfit {
+pub(in crate::dialects::openai_chat) fn unfit(
+    body: &[u8],
+    places: &Places,
+    target: &Target<'_>,
+) -> Unfit {
     let quirks = target.quirks;
     let is_particular = !quirks.stream_options
         || !quirks.unsupported.is_empty()
@@ -23,7 +27,7 @@ pub(in crate::dialects::openai_chat) fn unfit(body: &[u8], target: &Target<'_>) 
         || !quirks.message_members.is_empty()
         || quirks.json_schema == JsonSchema::ForcedTool;
     let has_others_thoughts = Opaque::is_carried(body);
-    let Some(members) = is_particular.then(|| scan(body).ok()).flatten() else {
+    let Some(members) = is_particular.then(|| places.find(body)).flatten() else {
         return Unfit {
             needs_writing: has_others_thoughts,
             ..Unfit::default()
@@ -75,7 +79,7 @@ mod tests {
             quirks,
             operation: Operation::Generate,
         };
-        super::unfit(body, &target)
+        super::unfit(body, &Places::default(), &target)
     }
 
     fn mistral() -> Quirks {

@@ -2,7 +2,7 @@
 
 use crate::{
     dialects::{
-        Inspection, ModelPlace,
+        Inspection, Labels, ModelPlace,
         scan::{Members, as_text, scan},
         splice::removals,
     },
@@ -39,6 +39,10 @@ pub(in crate::dialects) fn inspect(body: &[u8]) -> Result<Inspection, GatewayErr
         stream: boolean(&members, "stream")?.unwrap_or(false),
         temperature: number(&members, "temperature")?,
         provider,
+        labels: Labels {
+            user: members.get("user").map(|member| member.value.clone()),
+            metadata: members.get("metadata").map(|member| member.value.clone()),
+        },
         cuts: removals(&members, |name| {
             GATEWAY_FIELDS.contains(&name) && (name != "provider" || provider_is_ours)
         }),

@@ -116,6 +116,10 @@ async fn perform(
             write(writer, &plain(*status, headers, body)).await?;
             Ok(After::KeepAlive)
         }
+        Script::EndsApart { body, .. } => {
+            write(writer, &plain(200, &[], body)).await?;
+            Ok(After::KeepAlive)
+        }
         Script::AnswerBeforeBody { status, body } => {
             write(
                 writer,

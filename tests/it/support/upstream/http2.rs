@@ -51,7 +51,11 @@ async fn exchange(
 ) {
     let script = shared.next();
     let left = match read_body(body, &shared, number).await {
-        Ok(()) => perform(&script, respond, &shared, number).await.is_err(),
+        Ok(()) => {
+            let (pause, script) = script.timed();
+            sleep(pause).await;
+            perform(script, respond, &shared, number).await.is_err()
+        }
         Err(_) => true,
     };
     let now = Some(Instant::now());
@@ -97,6 +101,16 @@ async fn perform(
             let head = builder.body(()).expect("a valid answer");
             let mut sending = respond.send_response(head, false)?;
             sending.send_data(body.clone(), true)
+        }
+        Script::EndsApart { body, pause } => {
+            let head = http::Response::builder()
+                .header("content-type", "application/json")
+                .header("content-length", body.len());
+            let head = head.body(()).expect("a valid answer");
+            let mut sending = respond.send_response(head, false)?;
+            sending.send_data(body.clone(), false)?;
+            sleep(*pause).await;
+            sending.send_data(Bytes::new(), true)
         }
         Script::Stream { steps, ending } => {
             let head = http::Response::builder().header("content-type", "text/event-stream");

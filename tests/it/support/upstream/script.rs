@@ -14,6 +14,8 @@ pub enum Script {
         headers: Vec<(String, String)>,
         body: Bytes,
     },
+    /// A plain JSON answer with `content-length`; over HTTP/2 its end comes in a frame of its own, later.
+    EndsApart { body: Bytes, pause: Duration },
     /// The same, but only the request's head is read, and the connection closes after it.
     AnswerBeforeBody { status: u16, body: Bytes },
     /// A chunked SSE answer, step by step.

@@ -1,39 +1,35 @@
-//! `gateway provider`: how the providers of the gateway that runs are doing.
+//! `gateway provider health`: how the providers of the gateway that runs are doing.
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::Args;
 use http::Method;
 use serde_json::Value;
 
-use super::{
+use super::super::{
     admin, answer, fail, print_json,
     process::Target,
     table::{NOTHING, Table},
 };
 use crate::admin::health::{ProviderReport, Report, TargetReport};
 
-/// The subcommands of `gateway provider`.
-#[derive(Debug, Clone, Subcommand)]
-pub(super) enum ProviderCommand {
-    /// Show how each provider of the running gateway is doing, and each model that was asked there
-    Health {
-        #[command(flatten)]
-        target: Target,
-        /// Print all that is known as JSON
-        #[arg(long)]
-        json: bool,
-    },
+/// How to ask.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct HealthArguments {
+    #[command(flatten)]
+    target: Target,
+    /// Print all that is known as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints the state. Exits with 0, or with 1 where a provider is not well or no gateway runs.
-pub(super) fn run(command: &ProviderCommand) -> ExitCode {
-    let ProviderCommand::Health { target, json } = command;
-    let (said, report) = match ask(target) {
+pub(super) fn run(arguments: &HealthArguments) -> ExitCode {
+    let (said, report) = match ask(&arguments.target) {
         Ok(found) => found,
         Err(problem) => return fail([problem]),
     };
-    let printed = match json {
+    let printed = match arguments.json {
         true => print_json(&said),
         false => answer(Ok(table(&report))),
     };

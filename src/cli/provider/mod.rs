@@ -1,0 +1,41 @@
+//! `gateway provider`: whom the gateway calls, with which keys, and how they are doing.
+
+mod add;
+mod health;
+mod list;
+mod reencrypt;
+mod remove;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// The subcommands of `gateway provider`.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum ProviderCommand {
+    /// Add a provider, or another key for one; asks for what is not said
+    Add(Box<add::AddArguments>),
+    /// List providers and the keys that the store holds for them
+    List(list::ListArguments),
+    /// Remove a key, or a provider of the store with all its keys
+    Remove(remove::RemoveArguments),
+    /// Ask a provider for its list of models with each of its keys: that spends nothing
+    Test(test::TestArguments),
+    /// Show how each provider of the running gateway is doing, and each model that was asked there
+    Health(health::HealthArguments),
+    /// Seal all stored keys under the first key of GATEWAY_ENCRYPTION_KEY
+    Reencrypt(reencrypt::ReencryptArguments),
+}
+
+/// Runs the command. Exits with 0, or with 1 where it failed.
+pub(super) fn run(command: &ProviderCommand) -> ExitCode {
+    match command {
+        ProviderCommand::Add(arguments) => add::run(arguments),
+        ProviderCommand::List(arguments) => list::run(arguments),
+        ProviderCommand::Remove(arguments) => remove::run(arguments),
+        ProviderCommand::Test(arguments) => test::run(arguments),
+        ProviderCommand::Health(arguments) => health::run(arguments),
+        ProviderCommand::Reencrypt(arguments) => reencrypt::run(arguments),
+    }
+}

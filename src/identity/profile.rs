@@ -1,0 +1,92 @@
+//! What the store says of a key: its own terms, and those of whom it belongs to. The latter change while
+//! the key does not, and a team may have a million keys: so they are shared cells, and a change of one is
+//! seen by every request that begins after it.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::Terms;
+
+/// What the store says of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The key's id in the store.
+    pub id: Arc<str>,
+    /// Its own terms.
+    pub terms: Arc<Terms>,
+    /// Its project.
+    pub project: Option<Arc<Group>>,
+    /// Its team.
+    pub team: Option<Arc<Group>>,
+    /// Its user.
+    pub user: Option<Arc<Group>>,
+    /// Terms that it shares with others by naming them.
+    pub budget: Option<Arc<Group>>,
+    /// LiteLLM's organization, an id that nothing here is known of.
+    pub organization: Option<Arc<str>>,
+}
+
+impl Profile {
+    /// All that it belongs to.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        [&self.project, &self.team, &self.user, &self.budget]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// Those who share terms: a project, a team, a user, or the keys of one budget. The cell stays while
+/// what is in it changes.
+pub struct Group {
+    /// Its id in the store.
+    pub id: Arc<str>,
+    now: ArcSwap<Standing>,
+}
+
+/// How a group stands now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// What people call it.
+    pub alias: Option<Arc<str>>,
+    /// Its terms.
+    pub terms: Terms,
+    /// Whether its keys may not be used.
+    pub blocked: bool,
+    /// Whether the store has a record of it. Without one its id is a label and no more.
+    pub known: bool,
+}
+
+impl Group {
+    /// A group of which nothing is known yet.
+    pub fn new(id: &str) -> Self {
+        Group {
+            id: id.into(),
+            now: ArcSwap::default(),
+        }
+    }
+
+    /// How it stands, for a short look.
+    pub fn now(&self) -> Guard<Arc<Standing>> {
+        self.now.load()
+    }
+
+    /// It stands so from now on.
+    pub fn replace(&self, standing: Standing) {
+        self.now.store(Arc::new(standing));
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Group").field(&self.id).finish()
+    }
+}
+
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Group {}

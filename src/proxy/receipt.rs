@@ -1,0 +1,270 @@
+//! The record of a request, and its row in the journal: written once, before the last bytes of the answer
+//! leave, so that no client has an answer of which nothing is known.
+//!
+//! A child does not know whether its answer is the one that the client gets, nor when: it leaves its row with
+//! its parent ([`super::relay::Relay`]), who writes it before what comes with it.
+
+use std::{
+    borrow::Cow,
+    ops::Range,
+    time::{Instant, SystemTime},
+};
+
+use http::header;
+use memchr::memmem;
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+use serde::Deserialize;
+
+use super::{
+    answer::Answer,
+    caching::Caching,
+    context::{Context, Role},
+    endpoints::Kind,
+    local,
+};
+use crate::{
+    dialects::scan::{as_text, scan},
+    error::{GatewayError, Outcome},
+    price::Usd,
+    providers::pricing,
+    usage::{labels::Labels, record::Record},
+};
+
+/// Writes the row of a request whose answer ends now, unless that has been done. `status` is what the client
+/// sees.
+pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
+    if context.is_recorded || context.role == Role::Parent || !is_counted(context) {
+        return;
+    }
+    context.is_recorded = true;
+    let Some(journal) = context.gateway().journal() else {
+        return;
+    };
+    let labels = labels(session, context);
+    let record = record(session, context, &labels, status);
+    let tried = record.tried();
+    let row = record.row(tried.as_deref());
+    match &context.relay {
+        Some(relay) if context.role == Role::Child => relay.leave_row(journal, &row),
+        _ => journal.append(&row),
+    }
+}
+
+/// The same for an answer of a provider, whose last piece is about to be passed on.
+pub(super) fn write_end(session: &Session, context: &mut Context) {
+    // What is read first is answered later, by whoever has read it.
+    if matches!(context.answer, Answer::Gathered(_) | Answer::Withheld(_)) {
+        return;
+    }
+    let status = session.response_written().map(|head| head.status.as_u16());
+    let attempt = context.attempt.as_ref();
+    let status = status.or(attempt.and_then(|attempt| attempt.status));
+    let status = match has_left(context) {
+        true => 499,
+        false => status.unwrap_or(200),
+    };
+    write(session, context, status);
+}
+
+/// Whether the client has left, and the answer is made for others who asked the same.
+fn has_left(context: &Context) -> bool {
+    let watchdog = context.watchdog.as_ref();
+    let relay = context.relay.as_ref();
+    watchdog.is_some_and(|watchdog| watchdog.has_left())
+        || relay.is_some_and(|relay| relay.has_left())
+}
+
+/// The same for a piece of a stream that is not the last and tells the client that it is over: it may not wait
+/// for more.
+pub(super) fn write_closing(session: &Session, context: &mut Context, piece: &[u8]) {
+    let is_stream = matches!(context.answer, Answer::Events(_) | Answer::Streamed(_))
+        || matches!(context.caching, Caching::Coalesced(..));
+    if is_stream && !context.is_recorded && is_closing(piece, context.caller.closing_events()) {
+        write_end(session, context);
+    }
+}
+
+fn is_closing(piece: &[u8], events: &[&[u8]]) -> bool {
+    events.iter().any(|event| {
+        let (_, start) = event.split_at(1);
+        piece.starts_with(start) || memmem::find(piece, event).is_some()
+    })
+}
+
+/// The same where there will be no piece.
+pub(super) fn write_bodyless(session: &Session, context: &mut Context, head: &ResponseHeader) {
+    let status = head.status.as_u16();
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    let is_bodyless = matches!(status, 204 | 304) || length.is_some_and(|length| length == "0");
+    if is_bodyless && !matches!(context.answer, Answer::Gathered(_) | Answer::Withheld(_)) {
+        write(session, context, status);
+    }
+}
+
+/// Whether somebody used the gateway. Whoever looks whether it lives or administrates it does not.
+fn is_counted(context: &Context) -> bool {
+    !context.endpoint.is_some_and(|endpoint| {
+        local::is_public(endpoint.kind) || endpoint.kind == Kind::Management
+    })
+}
+
+/// What is known of the request by now.
+pub(super) fn record<'a>(
+    session: &'a Session,
+    context: &'a Context,
+    labels: &'a Labels<'a>,
+    status: u16,
+) -> Record<'a> {
+    let head = session.req_header();
+    let candidate = context.plan.current();
+    let identity = &context.identity;
+    let profile = identity.profile.as_deref();
+    let refused = match &context.error {
+        Some(GatewayError::InvalidKey(refused)) => Some(refused),
+        _ => None,
+    };
+    let since = |at: Instant| at.saturating_duration_since(context.started);
+    let latency = context.started.elapsed();
+    let (found, served) = match (&context.caching, candidate) {
+        (Caching::Hit(entry), _) => {
+            let labels = &entry.labels;
+            (
+                Some(entry.body.len()),
+                Some((&labels.provider, &labels.model)),
+            )
+        }
+        (Caching::Coalesced(provider, model), _) => (None, Some((provider, model))),
+        (_, Some(candidate)) if context.attempt.is_some() => {
+            (None, Some((&candidate.provider.name, &candidate.model)))
+        }
+        _ => {
+            let last = context.attempts.last();
+            (None, last.map(|last| (&last.provider, &last.model)))
+        }
+    };
+    let asked = candidate.filter(|_| context.attempt.is_some() || !context.attempts.is_empty());
+    let spoken = asked.and_then(|candidate| {
+        let attempt = context.attempt.as_ref();
+        let current = attempt.map(|attempt| attempt.call.dialect);
+        current.or_else(|| candidate.provider.dialect_for(context.caller.name()))
+    });
+    let now = SystemTime::now();
+    Record {
+        id: context.id.as_str(),
+        at: now.checked_sub(latency).unwrap_or(now),
+        client: session
+            .client_addr()
+            .and_then(|address| Some(address.as_inet()?.ip())),
+        account: identity.account().map(AsRef::as_ref),
+        key: identity
+            .key
+            .as_deref()
+            .or(refused.and_then(|fault| fault.key.as_deref())),
+        team: identity.team.as_deref(),
+        user: identity.user.as_deref(),
+        project: identity.project().map(|project| &*project.id),
+        budget: profile.and_then(|profile| Some(&*profile.budget.as_ref()?.id)),
+        organization: profile.and_then(|profile| profile.organization.as_deref()),
+        labels,
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        dialect: context.caller.name(),
+        spoken: spoken.map(|dialect| dialect.name()),
+        status,
+        model: context.request.model.as_deref(),
+        provider: served.map(|(provider, _)| &**provider),
+        served_model: served.map(|(_, model)| &**model),
+        cache: context.caching.name(),
+        stream: context.request.stream,
+        attempts: &context.attempts,
+        is_trying: context.attempt.is_some(),
+        error: context.error.as_ref().map(GatewayError::code),
+        key_fault: refused.map(|refused| refused.fault.name()),
+        latency,
+        first_byte: context.began.or(context.first_byte).map(since),
+        overhead: context.overhead(),
+        bytes_in: context.body.len(),
+        bytes_out: found.unwrap_or(context.bytes_out),
+        usage: context.usage,
+        cost: cost(context),
+    }
+}
+
+/// What the request has cost: nothing where nobody was asked who could charge for it, and `None` where that
+/// is not known.
+pub(super) fn cost(context: &Context) -> Option<Usd> {
+    let is_counting = context
+        .endpoint
+        .is_some_and(|endpoint| endpoint.kind == Kind::CountTokens);
+    if let Some(usage) = &context.usage {
+        let candidate = context.plan.current()?;
+        let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
+        return Some(price.cost(usage));
+    }
+    let is_free = |outcome| {
+        matches!(
+            outcome,
+            Outcome::Dns | Outcome::HttpError | Outcome::Refused | Outcome::Tls
+        )
+    };
+    let all_failed = context
+        .attempts
+        .iter()
+        .all(|attempt| is_free(attempt.outcome));
+    let is_free = is_counting || (context.attempt.is_none() && all_failed);
+    is_free.then_some(Usd::ZERO)
+}
+
+/// What the request says of itself: in headers of the gateway's or LiteLLM's, and in its body.
+pub(super) fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
+    let mut labels = Labels::default();
+    let headers = &session.req_header().headers;
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));
+    for tag in tags.unwrap_or_default().split(',') {
+        labels.tag(tag.trim().into());
+    }
+    let user = text("x-litellm-end-user-id").or_else(|| text("x-litellm-customer-id"));
+    labels.end_user(user.unwrap_or_default().into());
+    let said = &context.request.labels;
+    let value = |place: &Option<Range<usize>>| context.body.get(place.clone()?);
+    if let Some(user) = value(&said.user).and_then(as_text) {
+        labels.end_user(user);
+    }
+    // Where OpenAI's, Anthropic's and LiteLLM's clients put them.
+    if let Some(metadata) = value(&said.metadata).and_then(|metadata| scan(metadata).ok()) {
+        let tags = metadata.value("tags");
+        let tags = tags.and_then(|tags| serde_json::from_slice::<Vec<Text<'_>>>(tags).ok());
+        for Text(tag) in tags.unwrap_or_default() {
+            labels.tag(tag);
+        }
+        if let Some(user) = metadata.value("user_id").and_then(as_text) {
+            labels.end_user(user);
+        }
+    }
+    labels
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialects::{Dialect, anthropic::Anthropic, openai_chat::OpenAiChat};
+
+    #[test]
+    fn the_end_of_a_stream_is_told_from_text_that_speaks_of_it() {
+        let openai = |piece: &str| is_closing(piece.as_bytes(), OpenAiChat.closing_events());
+        assert!(openai("data: [DONE]\n\n"));
+        assert!(openai("data: {\"a\":1}\n\ndata: [DONE]\n\n"));
+        assert!(!openai("data: {\"content\":\"data: [DONE]\"}\n\n"));
+        assert!(!openai("data: {\"content\":\"\\ndata: [DONE]\"}\n\n"));
+        let anthropic = |piece: &str| is_closing(piece.as_bytes(), Anthropic.closing_events());
+        assert!(anthropic(
+            "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+        ));
+        assert!(!anthropic("event: message_delta\ndata: {}\n\n"));
+    }
+}

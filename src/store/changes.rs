@@ -1,0 +1,143 @@
+//! What has changed, in the order in which it did, so that every process reads on from where it was.
+//! Postgres says at once that there is something to read; SQLite is looked at now and then.
+
+use super::{Backend, Row, Store, StoreError, Transaction, now, sql};
+
+/// The channel on which Postgres says that something has changed.
+pub const CHANNEL: &str = "gateway_changes";
+/// How many changes are read at once.
+const BATCH: i64 = 1000;
+
+/// What kind of record it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A key; what is said to have changed is the hash by which it is found, in hexadecimal digits.
+    Key,
+    /// A user.
+    User,
+    /// A team.
+    Team,
+    /// A project.
+    Project,
+    /// Terms that keys share.
+    Budget,
+    /// A provider.
+    Provider,
+    /// A key for a provider.
+    Credential,
+    /// A deployment.
+    Model,
+}
+
+const NAMES: [(&str, Kind); 8] = [
+    ("key", Kind::Key),
+    ("user", Kind::User),
+    ("team", Kind::Team),
+    ("project", Kind::Project),
+    ("budget", Kind::Budget),
+    ("provider", Kind::Provider),
+    ("credential", Kind::Credential),
+    ("model", Kind::Model),
+];
+
+impl Kind {
+    /// Its name in the store.
+    pub fn name(self) -> &'static str {
+        let found = NAMES.iter().find(|(_, kind)| *kind == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
+/// A change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place among all.
+    pub sequence: i64,
+    /// What kind of record; `None` where a later version knows it and this one does not.
+    pub kind: Option<Kind>,
+    /// Which record.
+    pub record: String,
+}
+
+/// What has changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// These, the oldest first. There may be more.
+    These(Vec<Change>),
+    /// More than is still known of: everything must be read anew.
+    Forgotten,
+}
+
+impl Transaction {
+    /// Says that these records change. To be called last, for whoever changes something else waits from
+    /// here on until this transaction is over.
+    ///
+    /// # Errors
+    /// `Away` and `Refused`.
+    pub async fn changed(&mut self, kind: Kind, records: &[String]) -> Result<(), StoreError> {
+        for record in records {
+            let raise = "UPDATE revision SET value = value + 1 RETURNING value";
+            let row = self.first(sql(raise)).await?;
+            let sequence = row.map_or(Ok(0), |row| row.integer("value"))?;
+            let note =
+                "INSERT INTO changes (sequence, kind, record, changed_at) VALUES ($1, $2, $3, $4)";
+            let note = sql(note).bind(sequence).bind(kind.name()).bind(record);
+            self.run(note.bind(now())).await?;
+        }
+        if self.backend() == Backend::Postgres {
+            self.run(sql("SELECT pg_notify($1, '')").bind(CHANNEL))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The last change that there was.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn revision(&self) -> Result<i64, StoreError> {
+        let row = self.first(sql("SELECT value FROM revision")).await?;
+        row.map_or(Ok(0), |row| row.integer("value"))
+    }
+
+    /// What has changed after the change `seen`.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn changes(&self, seen: i64) -> Result<Changes, StoreError> {
+        let read = "SELECT sequence, kind, record FROM changes WHERE sequence > $1 \
+                    ORDER BY sequence LIMIT $2";
+        let rows = self.all(sql(read).bind(seen).bind(BATCH)).await?;
+        let changes = rows.iter().map(change).collect::<Result<Vec<_>, _>>()?;
+        let is_gapless = match changes.first() {
+            Some(first) => first.sequence == seen + 1,
+            // A revision before `seen` is that of another database: a backup was put in place.
+            None => self.revision().await? == seen,
+        };
+        Ok(match is_gapless {
+            true => Changes::These(changes),
+            false => Changes::Forgotten,
+        })
+    }
+
+    /// Forgets changes from before that time. Who has not read them by then reads everything.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn forget_changes(&self, before: i64) -> Result<u64, StoreError> {
+        self.run(sql("DELETE FROM changes WHERE changed_at < $1").bind(before))
+            .await
+    }
+}
+
+fn change(row: &Row) -> Result<Change, StoreError> {
+    let name = row.text("kind")?;
+    let kind = NAMES.iter().find(|(known, _)| *known == name);
+    Ok(Change {
+        sequence: row.integer("sequence")?,
+        kind: kind.map(|(_, kind)| *kind),
+        record: row.text("record")?,
+    })
+}

@@ -1,0 +1,72 @@
+//! The schema, embedded. A migration that has been released is never changed, and only adds: during an
+//! upgrade the process before runs on the new schema.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::Backend;
+
+/// One step.
+struct Step {
+    version: i64,
+    name: &'static str,
+    sql: Sql,
+}
+
+/// Its text.
+enum Sql {
+    /// The same for both; `{BYTES}` is the type of byte strings.
+    Both(&'static str),
+    /// One for each, where a feature of one has no like in the other.
+    #[expect(dead_code, reason = "for steps to come")]
+    Each {
+        sqlite: &'static str,
+        postgres: &'static str,
+    },
+}
+
+/// All steps, in the order in which they are taken.
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "records",
+        sql: Sql::Both(include_str!("migrations/0001_records.sql")),
+    },
+    Step {
+        version: 20,
+        name: "usage",
+        sql: Sql::Both(include_str!("migrations/0020_usage.sql")),
+    },
+    Step {
+        version: 30,
+        name: "reports",
+        sql: Sql::Both(include_str!("migrations/0030_reports.sql")),
+    },
+];
+
+/// The steps for `backend`.
+pub(super) fn migrator(backend: Backend) -> Migrator {
+    let migration = |step: &Step| {
+        let text = match (&step.sql, backend) {
+            (Sql::Both(text), Backend::Sqlite) => text.replace("{BYTES}", "BLOB"),
+            (Sql::Both(text), Backend::Postgres) => text.replace("{BYTES}", "BYTEA"),
+            (Sql::Each { sqlite, .. }, Backend::Sqlite) => (*sqlite).to_owned(),
+            (Sql::Each { postgres, .. }, Backend::Postgres) => (*postgres).to_owned(),
+        };
+        let name = Cow::Borrowed(step.name);
+        Migration::new(
+            step.version,
+            name,
+            MigrationType::Simple,
+            text.into(),
+            false,
+        )
+    };
+    Migrator {
+        migrations: STEPS.iter().map(migration).collect(),
+        // A process of the version before may start while the schema is already newer.
+        ignore_missing: true,
+        ..Migrator::DEFAULT
+    }
+}

@@ -1,0 +1,141 @@
+//! Durable records: keys and whom they belong to, provider credentials, deployments, budgets. The only
+//! module that knows SQL.
+//!
+//! SQLite in the data directory, or Postgres by URL: one text for both (`statement`), with the schema
+//! embedded (`migrations`). No request waits for it: `tasks` reads what has changed into memory, which
+//! requests are served from, and goes on by that while the database is away.
+
+pub mod budgets;
+mod changes;
+pub mod credentials;
+mod error;
+mod fields;
+pub mod keys;
+mod list;
+mod location;
+mod migrations;
+pub mod models;
+mod pool;
+pub mod projects;
+pub mod providers;
+mod record;
+pub mod report;
+mod serving;
+mod statement;
+pub mod teams;
+mod transaction;
+pub mod usage;
+pub mod users;
+
+pub use changes::{CHANNEL, Change, Changes, Kind};
+pub use error::StoreError;
+pub use list::{List, MAX_LENGTH};
+pub use location::Location;
+pub use record::{Record, Stamps};
+pub use serving::{Opened, Serving};
+pub use statement::{Row, Statement, Value, sql};
+pub use transaction::Transaction;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use pool::Pool;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// The store, open and of this version's schema. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: Arc<Pool>,
+}
+
+impl Store {
+    /// Opens it, makes it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Where the file cannot be used, the server does not answer, or the schema cannot be changed.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        let pool = Pool::open(location).await?;
+        Ok(Store {
+            pool: Arc::new(pool),
+        })
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> Backend {
+        self.pool.backend()
+    }
+
+    /// The connections to Postgres, for what is Postgres's alone; `None` on SQLite.
+    pub fn postgres(&self) -> Option<&sqlx::PgPool> {
+        match &*self.pool {
+            Pool::Postgres(pool) => Some(pool),
+            Pool::Sqlite(_) => None,
+        }
+    }
+
+    /// The connections to SQLite, for what is SQLite's alone; `None` on Postgres.
+    pub fn sqlite(&self) -> Option<&sqlx::SqlitePool> {
+        match &*self.pool {
+            Pool::Sqlite(pool) => Some(pool),
+            Pool::Postgres(_) => None,
+        }
+    }
+
+    /// All rows that a statement answers.
+    ///
+    /// # Errors
+    /// `Away` and `Refused`.
+    pub async fn all(&self, statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
+        self.pool.all(statement).await
+    }
+
+    /// The first row that a statement answers.
+    ///
+    /// # Errors
+    /// `Away` and `Refused`.
+    pub async fn first(&self, statement: Statement<'_>) -> Result<Option<Row>, StoreError> {
+        self.pool.first(statement).await
+    }
+
+    /// Carries a statement out, and answers how many rows it touched.
+    ///
+    /// # Errors
+    /// `Away` and `Refused`.
+    pub async fn run(&self, statement: Statement<'_>) -> Result<u64, StoreError> {
+        self.pool.run(statement).await
+    }
+
+    /// Begins a transaction. SQLite has one writer at a time: it waits here for its turn.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        self.pool.begin().await
+    }
+
+    /// Closes its connections, once those who use them are done.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The time, as records hold it: milliseconds since 1970, UTC.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests;

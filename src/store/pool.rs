@@ -1,0 +1,194 @@
+//! Connections to either database.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Backend, Location, Row, Statement, StoreError, Transaction, migrations};
+
+/// How long anybody waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a writer of SQLite waits for the one before it, which may be another process.
+const BUSY: Duration = Duration::from_secs(5);
+const SQLITE_CONNECTIONS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// Connections.
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs a statement on a pool or a transaction of either database.
+macro_rules! on {
+    ($executor:expr, $statement:ident, $arguments:ident, $call:ident) => {{
+        let arguments = $statement.$arguments()?;
+        sqlx::query_with(&$statement.text, arguments)
+            .$call($executor)
+            .await?
+    }};
+}
+pub(super) use on;
+
+impl Pool {
+    pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
+        match location {
+            Location::Sqlite(path) => open_sqlite(path).await.map(Pool::Sqlite),
+            Location::Postgres(url) => {
+                let options: PgConnectOptions = url
+                    .expose()
+                    .parse()
+                    .map_err(|_| StoreError::Url("it is malformed".to_owned()))?;
+                let options = options.application_name("ai-gateway");
+                let pool = PgPoolOptions::new()
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .acquire_timeout(PATIENCE)
+                    .connect_with(options.disable_statement_logging())
+                    .await?;
+                migrate(migrations::migrator(Backend::Postgres).run(&pool).await)?;
+                Ok(Pool::Postgres(pool))
+            }
+        }
+    }
+
+    pub(super) fn backend(&self) -> Backend {
+        match self {
+            Pool::Sqlite(_) => Backend::Sqlite,
+            Pool::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    pub(super) async fn all(&self, mut statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
+        Ok(match self {
+            Pool::Sqlite(pool) => {
+                let rows = on!(pool, statement, for_sqlite, fetch_all);
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Pool::Postgres(pool) => {
+                let rows = on!(pool, statement, for_postgres, fetch_all);
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    pub(super) async fn first(
+        &self,
+        mut statement: Statement<'_>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(match self {
+            Pool::Sqlite(pool) => on!(pool, statement, for_sqlite, fetch_optional).map(Row::Sqlite),
+            Pool::Postgres(pool) => {
+                on!(pool, statement, for_postgres, fetch_optional).map(Row::Postgres)
+            }
+        })
+    }
+
+    pub(super) async fn run(&self, mut statement: Statement<'_>) -> Result<u64, StoreError> {
+        Ok(match self {
+            Pool::Sqlite(pool) => on!(pool, statement, for_sqlite, execute).rows_affected(),
+            Pool::Postgres(pool) => on!(pool, statement, for_postgres, execute).rows_affected(),
+        })
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+        Ok(match self {
+            // A reader that becomes a writer may find that another was faster; this one waits first.
+            Pool::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(path: &Path) -> Result<SqlitePool, StoreError> {
+    let prepared = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || prepare(&path))
+    };
+    let lock = match prepared.await {
+        Ok(Ok(lock)) => lock,
+        Ok(Err(source)) => {
+            let path = path.display().to_string();
+            return Err(StoreError::File { path, source });
+        }
+        Err(error) => return Err(StoreError::Away(error.to_string())),
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(SQLITE_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await?;
+    migrate(migrations::migrator(Backend::Sqlite).run(&pool).await)?;
+    drop(lock);
+    Ok(pool)
+}
+
+/// Makes the file, readable by nobody else; what SQLite puts beside it gets the same mode. The lock keeps
+/// two processes from making the schema at once, for SQLite's migrations have none.
+fn prepare(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let private = |path: &Path| {
+        let mut options = OpenOptions::new();
+        options
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600);
+        let file = options.open(path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        io::Result::Ok(file)
+    };
+    drop(private(path)?);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let lock = private(Path::new(&beside))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn migrate(result: Result<(), sqlx::migrate::MigrateError>) -> Result<(), StoreError> {
+    use sqlx::migrate::MigrateError;
+    result.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match StoreError::from(error) {
+                StoreError::Refused(why) => StoreError::Migration(why),
+                other => other,
+            }
+        }
+        other => StoreError::Migration(other.to_string()),
+    })
+}

@@ -1,0 +1,179 @@
+//! The columns of the tables of usage.
+
+use std::borrow::Cow;
+
+use super::{
+    bulk::Column::{self, Amount, Flag, Integer, Text},
+    sums::{ByKey, Counts, Group, Line, Spent},
+};
+use crate::{chat::usage::Usage, row::Row};
+
+/// What happens to a request that is there already.
+pub(super) const ONCE: &str = "ON CONFLICT (id) DO NOTHING RETURNING id";
+
+/// What happens to what somebody has spent already.
+pub(super) const SPENT: &str = "ON CONFLICT (scope, id) DO UPDATE SET \
+     amount = spend.amount + excluded.amount, total = spend.total + excluded.total, \
+     last_used_at = CASE WHEN spend.last_used_at > excluded.last_used_at \
+     THEN spend.last_used_at ELSE excluded.last_used_at END";
+
+/// Each column of `requests`, and where it is from.
+pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 36] {
+    [
+        ("id", Text(|row| Some(row.id.into()))),
+        ("at", Integer(|row| Some(row.at_ms))),
+        ("account", Text(|row| text(row.account))),
+        ("key_label", Text(|row| text(row.key))),
+        ("team_id", Text(|row| text(row.team))),
+        ("user_id", Text(|row| text(row.user))),
+        ("project_id", Text(|row| text(row.project))),
+        ("organization_id", Text(|row| text(row.organization))),
+        ("end_user", Text(|row| text(row.end_user))),
+        ("tags", Text(tags)),
+        ("path", Text(|row| Some(row.path.into()))),
+        ("dialect", Text(|row| Some(row.dialect.into()))),
+        ("spoken", Text(|row| text(row.spoken))),
+        ("model", Text(|row| text(row.model))),
+        ("provider", Text(|row| text(row.provider))),
+        ("served_model", Text(|row| text(row.served_model))),
+        ("attempts", Integer(|row| Some(row.attempts.into()))),
+        ("tried", Text(|row| text(row.tried))),
+        ("status", Integer(|row| Some(row.status.into()))),
+        ("error", Text(|row| text(row.error))),
+        ("cache", Text(|row| text(row.cache))),
+        ("stream", Flag(|row| row.stream)),
+        ("input_tokens", Integer(|row| of(row, |used| used.input))),
+        ("output_tokens", Integer(|row| of(row, |used| used.output))),
+        (
+            "cached_tokens",
+            Integer(|row| of(row, |used| used.cached_input)),
+        ),
+        (
+            "cache_write_tokens",
+            Integer(|row| of(row, |used| used.cache_write)),
+        ),
+        (
+            "reasoning_tokens",
+            Integer(|row| of(row, |used| used.reasoning)),
+        ),
+        (
+            "audio_input_tokens",
+            Integer(|row| of(row, |used| used.audio_input)),
+        ),
+        (
+            "audio_output_tokens",
+            Integer(|row| of(row, |used| used.audio_output)),
+        ),
+        ("estimated", Flag(|row| row.is_estimated)),
+        ("cost", Amount(|row| row.cost)),
+        ("latency_us", Integer(|row| Some(row.latency_us))),
+        ("first_byte_us", Integer(|row| row.first_byte_us)),
+        ("overhead_us", Integer(|row| Some(row.overhead_us))),
+        ("bytes_in", Integer(|row| Some(row.bytes_in))),
+        ("bytes_out", Integer(|row| Some(row.bytes_out))),
+    ]
+}
+
+fn text(value: Option<&str>) -> Option<Cow<'_, str>> {
+    value.map(Cow::Borrowed)
+}
+
+fn of(row: &Row<'_>, kind: fn(Usage) -> u64) -> Option<u64> {
+    row.tokens.map(kind)
+}
+
+fn tags<'a>(row: &'a Row<'_>) -> Option<Cow<'a, str>> {
+    match row.tags.is_empty() {
+        true => None,
+        false => serde_json::to_string(&row.tags).ok().map(Cow::Owned),
+    }
+}
+
+/// Columns of a table, and where each is from.
+pub(super) type Columns<R> = Vec<(&'static str, Column<R>)>;
+pub(super) type Hour<'r> = Line<Group<'r>, ByKey<'r>>;
+pub(super) type Tag<'r> = Line<(u64, &'r str), Counts>;
+pub(super) type Spending<'r> = Line<(&'static str, &'r str), Spent>;
+
+/// Each column of `usage_hours`.
+pub(super) fn hours<'r>() -> Columns<Hour<'r>> {
+    let mut columns: Columns<Hour<'r>> = vec![
+        ("hour", Integer(|line| Some(line.of.hour))),
+        ("account", Text(|line| text(Some(line.of.account)))),
+        ("team_id", Text(|line| text(Some(line.of.team)))),
+        ("user_id", Text(|line| text(Some(line.of.user)))),
+        ("project_id", Text(|line| text(Some(line.of.project)))),
+        ("provider", Text(|line| text(Some(line.of.provider)))),
+        ("model", Text(|line| text(Some(line.of.model)))),
+        ("key_label", Text(|line| text(Some(line.sum.label)))),
+    ];
+    columns.extend(counts());
+    columns
+}
+
+/// Each column of `usage_tag_hours`.
+pub(super) fn tag_hours<'r>() -> Columns<Tag<'r>> {
+    let mut columns: Columns<Tag<'r>> = vec![
+        ("hour", Integer(|line| Some(line.of.0))),
+        ("tag", Text(|line| text(Some(line.of.1)))),
+    ];
+    columns.extend(counts());
+    columns
+}
+
+/// Each column of `spend`.
+pub(super) fn spend<'r>() -> Columns<Spending<'r>> {
+    vec![
+        ("scope", Text(|line| text(Some(line.of.0)))),
+        ("id", Text(|line| text(Some(line.of.1)))),
+        ("amount", Amount(|line| Some(line.sum.amount))),
+        ("total", Amount(|line| Some(line.sum.amount))),
+        ("period_started_at", Integer(|line| Some(line.sum.first_at))),
+        ("last_used_at", Integer(|line| Some(line.sum.last_at))),
+    ]
+}
+
+/// The columns that are added up.
+fn counts<Of, Sum: AsRef<Counts>>() -> [(&'static str, Column<Line<Of, Sum>>); 11] {
+    [
+        ("requests", Integer(|line| Some(line.sum.as_ref().requests))),
+        ("failures", Integer(|line| Some(line.sum.as_ref().failures))),
+        ("hits", Integer(|line| Some(line.sum.as_ref().hits))),
+        ("unpriced", Integer(|line| Some(line.sum.as_ref().unpriced))),
+        (
+            "input_tokens",
+            Integer(|line| Some(line.sum.as_ref().input)),
+        ),
+        (
+            "output_tokens",
+            Integer(|line| Some(line.sum.as_ref().output)),
+        ),
+        (
+            "cached_tokens",
+            Integer(|line| Some(line.sum.as_ref().cached)),
+        ),
+        (
+            "cache_write_tokens",
+            Integer(|line| Some(line.sum.as_ref().cache_write)),
+        ),
+        (
+            "reasoning_tokens",
+            Integer(|line| Some(line.sum.as_ref().reasoning)),
+        ),
+        ("cost", Amount(|line| Some(line.sum.as_ref().cost))),
+        (
+            "latency_us",
+            Integer(|line| Some(line.sum.as_ref().latency_us)),
+        ),
+    ]
+}
+
+/// What happens to sums that are there already, in the table of that name: the new ones are added.
+pub(super) fn added(name: &str, keys: &str, set: &str) -> String {
+    let sums = counts::<(), Counts>().map(|(column, _)| column);
+    let sums = sums.map(|column| format!("{column} = {name}.{column} + excluded.{column}"));
+    format!(
+        "ON CONFLICT ({keys}) DO UPDATE SET {set}{}",
+        sums.join(", ")
+    )
+}

@@ -1,0 +1,315 @@
+use crate::{
+    chat::usage::Usage,
+    price::Usd,
+    row::Row,
+    store::{
+        Store, StoreError, sql,
+        tests::databases::databases,
+        usage::{Age, By, Cell, Place, Scope, Sum},
+    },
+};
+
+fn row(id: &str) -> Row<'_> {
+    Row {
+        id,
+        at_ms: 1_760_000_000_123,
+        account: Some("k1"),
+        key: Some("app"),
+        team: Some("team"),
+        tags: vec!["one", "two"],
+        path: "/v1/chat/completions",
+        dialect: "openai_chat",
+        model: Some("fast"),
+        provider: Some("openai"),
+        served_model: Some("gpt-4o"),
+        attempts: 1,
+        status: 200,
+        tokens: Some(Usage {
+            input: 10,
+            output: 5,
+            ..Usage::default()
+        }),
+        cost: Some(Usd::from_pico(1000)),
+        latency_us: 20,
+        ..Row::default()
+    }
+}
+
+async fn number(store: &Store, query: &str) -> i64 {
+    let text = format!("SELECT CAST(({query}) AS BIGINT) AS number");
+    let found = store.first(sql(text)).await.unwrap().unwrap();
+    found.integer("number").unwrap()
+}
+
+#[tokio::test]
+async fn a_row_counts_once_however_often_it_is_offered() {
+    for database in databases().await {
+        let store = &database.store;
+        let batch = [row("req_1"), row("req_2"), row("req_2")];
+        assert_eq!(store.settle(&batch).await.unwrap(), 2);
+        assert_eq!(store.settle(&batch).await.unwrap(), 0);
+        let other = Row {
+            at_ms: 1_760_003_600_000,
+            status: 502,
+            cost: None,
+            tokens: None,
+            provider: None,
+            served_model: None,
+            ..row("req_3")
+        };
+        assert_eq!(store.settle(&[row("req_1"), other]).await.unwrap(), 1);
+        for (query, wanted) in [
+            ("SELECT COUNT(*) FROM requests", 3),
+            ("SELECT SUM(requests) FROM usage_hours", 3),
+            ("SELECT COUNT(*) FROM usage_hours", 2),
+            ("SELECT SUM(cost) FROM usage_hours", 2000),
+            ("SELECT SUM(failures) FROM usage_hours", 1),
+            ("SELECT SUM(unpriced) FROM usage_hours", 1),
+            ("SELECT SUM(input_tokens) FROM usage_hours", 20),
+            (
+                "SELECT SUM(requests) FROM usage_tag_hours WHERE tag = 'two'",
+                3,
+            ),
+            (
+                "SELECT amount FROM spend WHERE scope = 'key' AND id = 'k1'",
+                2000,
+            ),
+            (
+                "SELECT total FROM spend WHERE scope = 'tag' AND id = 'one'",
+                2000,
+            ),
+            ("SELECT COUNT(*) FROM spend WHERE scope = 'model'", 1),
+            (
+                "SELECT last_used_at FROM spend WHERE scope = 'global'",
+                1_760_003_600_000,
+            ),
+        ] {
+            assert_eq!(number(store, query).await, wanted, "{query}");
+        }
+        let kept = "SELECT * FROM requests WHERE id = 'req_3'";
+        let kept = store.first(sql(kept)).await.unwrap().unwrap();
+        assert_eq!(kept.optional_integer("input_tokens").unwrap(), None);
+        assert_eq!(kept.text("tags").unwrap(), r#"["one","two"]"#);
+        assert!(!kept.flag("stream").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn whatever_clients_send_is_kept_and_nothing_is_refused() {
+    let long = "x".repeat(5000) + "é";
+    let injected = "'); DROP TABLE requests; --";
+    for database in databases().await {
+        let store = &database.store;
+        let strange = Row {
+            at_ms: u64::MAX,
+            account: Some(&long),
+            key: Some(injected),
+            end_user: Some("zero\0byte \\u0000 \u{1f600} \"quoted\""),
+            tags: vec![&long, "a\0b", ""],
+            tokens: Some(Usage {
+                input: u64::MAX,
+                ..Usage::default()
+            }),
+            cost: Some(Usd::from_pico(u128::MAX)),
+            latency_us: u64::MAX,
+            ..row("req_1")
+        };
+        assert_eq!(store.settle(&[strange]).await.unwrap(), 1);
+        let kept = store.first(sql("SELECT * FROM requests")).await.unwrap();
+        let kept = kept.unwrap();
+        assert_eq!(kept.text("key_label").unwrap(), injected);
+        assert_eq!(
+            kept.text("end_user").unwrap(),
+            "zerobyte \\u0000 \u{1f600} \"quoted\""
+        );
+        assert_eq!(kept.integer("input_tokens").unwrap(), i64::MAX);
+    }
+}
+
+#[tokio::test]
+async fn two_processes_that_settle_the_same_at_once_count_it_once() {
+    for database in databases().await {
+        let ids: Vec<String> = (0..200).map(|number| format!("req_{number}")).collect();
+        let rows: Vec<_> = ids.iter().map(|id| row(id)).collect();
+        let backwards: Vec<_> = rows.iter().rev().cloned().collect();
+        let other = Store::open(&database.location).await.unwrap();
+        let (one, two) = tokio::join!(database.store.settle(&rows), other.settle(&backwards));
+        let settled = |result: Result<usize, _>| result.unwrap_or_default();
+        let again = database.store.settle(&rows).await.unwrap();
+        assert_eq!(settled(one) + settled(two) + again, 200);
+        let sum = number(&database.store, "SELECT SUM(requests) FROM usage_hours").await;
+        assert_eq!(sum, 200);
+    }
+}
+
+fn always() -> Scope {
+    Scope {
+        until: i64::MAX,
+        ..Scope::default()
+    }
+}
+
+#[tokio::test]
+async fn sums_say_who_used_what() {
+    for database in databases().await {
+        let store = &database.store;
+        let day = 86_400_000;
+        let rows = [
+            row("req_1"),
+            row("req_2"),
+            Row {
+                at_ms: 1_760_000_000_123 + day,
+                account: Some("k2"),
+                key: Some("other"),
+                provider: Some("anthropic"),
+                served_model: Some("claude"),
+                cost: Some(Usd::from_pico(5000)),
+                tags: vec!["two"],
+                cache: Some("hit"),
+                latency_us: 5000,
+                ..row("req_3")
+            },
+            Row {
+                account: None,
+                key: None,
+                provider: None,
+                served_model: None,
+                cost: None,
+                tokens: None,
+                status: 404,
+                tags: Vec::new(),
+                ..row("req_4")
+            },
+        ];
+        store.settle(&rows).await.unwrap();
+        let of = async |by, scope: &Scope| {
+            let sums = store.sums(by, scope).await.unwrap();
+            let line = |sum: &Sum| (sum.name.clone(), sum.requests, sum.cost.pico());
+            sums.iter().map(line).collect::<Vec<_>>()
+        };
+        let line = |name: &str, requests, cost| (name.to_owned(), requests, cost);
+        assert_eq!(
+            of(By::Key, &always()).await,
+            [line("k2", 1, 5000), line("k1", 2, 2000), line("", 1, 0)]
+        );
+        assert_eq!(
+            of(By::Model, &always()).await,
+            [
+                line("claude", 1, 5000),
+                line("gpt-4o", 2, 2000),
+                line("", 1, 0)
+            ]
+        );
+        assert_eq!(
+            of(By::Tag, &always()).await,
+            [line("two", 3, 7000), line("one", 2, 2000)]
+        );
+        let days = of(By::Day, &always()).await;
+        assert_eq!(
+            days,
+            [
+                line("1759968000000", 3, 2000),
+                line("1760054400000", 1, 5000)
+            ]
+        );
+        let first_day = Scope {
+            until: 1_760_054_400_000,
+            ..always()
+        };
+        assert_eq!(of(By::Provider, &first_day).await.len(), 2);
+        let keys = Scope {
+            key: Some("other".into()),
+            ..always()
+        };
+        assert_eq!(of(By::Hour, &keys).await, [line("1760083200000", 1, 5000)]);
+        let one = store.sums(By::Key, &keys).await.unwrap();
+        assert_eq!(one[0].label.as_deref(), Some("other"));
+        assert_eq!((one[0].hits, one[0].latency_ms), (1, 5));
+        let refused = store.sums(By::Tag, &keys).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { .. })));
+        let all = store.sums(By::Key, &always()).await.unwrap();
+        let total = Sum::total(&all);
+        assert_eq!((total.requests, total.failures, total.unpriced), (4, 1, 1));
+        assert_eq!(total.input_tokens, 30);
+    }
+}
+
+#[tokio::test]
+async fn requests_are_read_back_page_by_page() {
+    for database in databases().await {
+        let store = &database.store;
+        let ids: Vec<String> = (0..25).map(|number| format!("req_{number:02}")).collect();
+        let rows: Vec<_> = ids
+            .iter()
+            .enumerate()
+            .map(|(number, id)| Row {
+                // Several at the same time.
+                at_ms: 1000 + number as u64 / 10,
+                ..row(id)
+            })
+            .collect();
+        store.settle(&rows).await.unwrap();
+        let (mut read, mut after) = (Vec::new(), Place::default());
+        loop {
+            let (page, end) = store.requests(&always(), &after, 10).await.unwrap();
+            let ids = page.iter().filter_map(|kept| match kept.cells().next() {
+                Some(("id", Cell::Text(id))) => id.clone(),
+                _ => None,
+            });
+            read.extend(ids);
+            if page.is_empty() {
+                break;
+            }
+            after = end;
+        }
+        assert_eq!(read, ids);
+        let (page, _) = store
+            .requests(&always(), &Place::default(), 1)
+            .await
+            .unwrap();
+        let json = serde_json::to_value(&page[0]).unwrap();
+        assert_eq!(json["tags"][1], "two");
+        assert_eq!(json["cost_usd"], 0.000_000_001);
+        assert_eq!(json["stream"], false);
+        assert!(json.get("error").is_none());
+        let none = Scope {
+            team: Some("others".into()),
+            ..always()
+        };
+        let (page, end) = store.requests(&none, &Place::default(), 10).await.unwrap();
+        assert!(page.is_empty() && end == Place::default());
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_forgotten_a_few_at_a_time() {
+    for database in databases().await {
+        let store = &database.store;
+        let hour = 3_600_000;
+        let ids: Vec<String> = (0..25).map(|number| format!("req_{number}")).collect();
+        let rows: Vec<_> = ids
+            .iter()
+            .zip(0..)
+            .map(|(id, number)| Row {
+                at_ms: number * hour,
+                ..row(id)
+            })
+            .collect();
+        store.settle(&rows).await.unwrap();
+        let before = 20 * 3_600_000;
+        for (what, table) in [
+            (Age::Requests, "requests"),
+            (Age::Sums, "usage_hours"),
+            (Age::TagSums, "usage_tag_hours WHERE tag = 'one'"),
+        ] {
+            let mut forgotten = Vec::new();
+            while forgotten.last() != Some(&0) {
+                forgotten.push(store.forget(what, before, 16).await.unwrap());
+            }
+            let sum: u64 = forgotten.iter().sum();
+            assert!(forgotten[0] == 16 && sum >= 20, "{forgotten:?}");
+            let left = number(store, &format!("SELECT COUNT(*) FROM {table}")).await;
+            assert_eq!(left, 5, "{table}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tempfile::TempDir;
+
+use super::*;
+use crate::usage::journal::Options;
+
+/// A store that does what a test wants.
+#[derive(Default)]
+struct Double {
+    /// How often each row was offered and taken.
+    taken: Mutex<BTreeMap<String, usize>>,
+    calls: AtomicUsize,
+    is_away: AtomicBool,
+    refuses_all: AtomicBool,
+    refuses: Option<&'static str>,
+}
+
+#[async_trait]
+impl Ledger for Double {
+    async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(StoreError::Away("no".into()));
+        }
+        let is_bad = |row: &Row<'_>| Some(row.id) == self.refuses;
+        if self.refuses_all.load(Ordering::Relaxed) || rows.iter().any(is_bad) {
+            return Err(StoreError::Refused("no".into()));
+        }
+        let mut taken = self.taken.lock();
+        for row in rows {
+            *taken.entry(row.id.to_owned()).or_default() += 1;
+        }
+        Ok(rows.len())
+    }
+}
+
+impl Double {
+    fn ids(&self) -> Vec<String> {
+        self.taken.lock().keys().cloned().collect()
+    }
+}
+
+struct Scene {
+    journal: Arc<Journal>,
+    metrics: UsageMetrics,
+    folder: TempDir,
+}
+
+fn scene() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = UsageMetrics::new(&Registry::new()).unwrap();
+    let options = Options {
+        folder: folder.path().to_owned(),
+        max_bytes: 1 << 20,
+        fsync: false,
+    };
+    Scene {
+        journal: Arc::new(Journal::open(&options, metrics.clone()).unwrap()),
+        metrics,
+        folder,
+    }
+}
+
+impl Scene {
+    fn append(&self, ids: impl IntoIterator<Item = u32>) {
+        for id in ids {
+            let id = format!("req_{id:04}");
+            self.journal.append(&Row {
+                id: &id,
+                ..Row::default()
+            });
+        }
+    }
+
+    /// Runs the task until the process would end, at the end of `during`.
+    async fn run(&self, store: &Double, during: impl Future<Output = ()>) {
+        let closing = Closing::default();
+        let end = async {
+            during.await;
+            closing.finish().await;
+        };
+        tokio::select! {
+            () = run(Some(&self.journal), store, &self.metrics, &closing) => {}
+            () = end => {}
+        }
+    }
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_wait_while_the_store_is_away_and_all_of_them_land_afterwards() {
+    let (scene, store) = (scene(), Double::default());
+    store.is_away.store(true, Ordering::Relaxed);
+    scene.append(0..10);
+    scene
+        .run(&store, async {
+            sleep(Duration::from_secs(600)).await;
+            let calls = store.calls.load(Ordering::Relaxed);
+            assert!((100..200).contains(&calls), "{calls} calls in ten minutes");
+            scene.append(10..2500);
+            store.is_away.store(false, Ordering::Relaxed);
+            until(|| store.ids().len() == 2500).await;
+        })
+        .await;
+    assert!(store.taken.lock().values().all(|count| *count == 1));
+    assert_eq!(scene.metrics.settled.get(), 2500);
+    let left = std::fs::read_dir(scene.folder.path()).unwrap().count();
+    assert_eq!(left, 0, "what is settled is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_rows_are_settled_before_the_process_ends() {
+    let (scene, store) = (scene(), Double::default());
+    scene.run(&store, async { scene.append(0..3) }).await;
+    assert_eq!(store.ids().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_process_does_not_wait_for_a_store_that_is_away() {
+    let (scene, store) = (scene(), Double::default());
+    store.is_away.store(true, Ordering::Relaxed);
+    scene.append(0..3);
+    let begun = Instant::now();
+    scene.run(&store, async {}).await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    store.is_away.store(false, Ordering::Relaxed);
+    let folder = scene.folder;
+    drop(scene.journal);
+    let options = Options {
+        folder: folder.path().to_owned(),
+        max_bytes: 1 << 20,
+        fsync: false,
+    };
+    let metrics = scene.metrics;
+    let next = Scene {
+        journal: Arc::new(Journal::open(&options, metrics.clone()).unwrap()),
+        metrics,
+        folder,
+    };
+    next.run(&store, until(|| store.ids().len() == 3)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_refused_holds_up_no_other() {
+    let store = Double {
+        refuses: Some("req_0000"),
+        ..Double::default()
+    };
+    let scene = scene();
+    scene.append(0..20);
+    scene.run(&store, until(|| store.ids().len() == 19)).await;
+    assert_eq!(scene.metrics.refused.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_all_loses_nothing() {
+    let (scene, store) = (scene(), Double::default());
+    store.refuses_all.store(true, Ordering::Relaxed);
+    scene.append(0..20);
+    scene
+        .run(&store, async {
+            sleep(Duration::from_secs(60)).await;
+            store.refuses_all.store(false, Ordering::Relaxed);
+            until(|| store.ids().len() == 20).await;
+        })
+        .await;
+    assert_eq!(scene.metrics.refused.get(), 0);
+}

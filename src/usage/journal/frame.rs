@@ -1,0 +1,96 @@
+//! How rows lie in a segment: a head that says which version wrote it, then frames of length, checksum and
+//! row. A frame that was cut, by a crash or by a full disk, is told from a whole one, and nothing behind it
+//! is believed.
+
+use crate::row::Row;
+
+/// The beginning of a segment. The last byte is the version of what follows.
+pub(super) const HEAD: [u8; 8] = *b"GWUSAGE\x01";
+/// Length and checksum.
+const FRAME_HEAD: usize = 8;
+/// No row is as long; a length beyond it is none.
+const MAX_ROW_BYTES: usize = 1 << 20;
+/// The longest frame.
+pub(super) const MAX_BYTES: u64 = (MAX_ROW_BYTES + FRAME_HEAD) as u64;
+
+/// Appends the frame of `row`. `false`, and nothing appended, where it cannot be written: then it is far
+/// too long.
+pub(super) fn write(frame: &mut Vec<u8>, row: &Row<'_>) -> bool {
+    let start = frame.len();
+    frame.extend_from_slice(&[0; FRAME_HEAD]);
+    let written = postcard::serialize_with_flavor(row, Bytes(frame)).is_ok();
+    let body = frame.get(start + FRAME_HEAD..).unwrap_or_default();
+    let length = u32::try_from(body.len()).ok();
+    let length = length.filter(|_| written && body.len() <= MAX_ROW_BYTES);
+    let sum = crc32fast::hash(body);
+    match (length, frame.get_mut(start..start + FRAME_HEAD)) {
+        (Some(length), Some(head)) => {
+            let (first, second) = head.split_at_mut(4);
+            first.copy_from_slice(&length.to_le_bytes());
+            second.copy_from_slice(&sum.to_le_bytes());
+            true
+        }
+        _ => {
+            frame.truncate(start);
+            false
+        }
+    }
+}
+
+/// A vector as postcard writes to it. Its own way to extend one goes byte by byte.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Bytes<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// What comes next in the bytes of a segment.
+#[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, read and used: a box would be an allocation for each row"
+)]
+pub(super) enum Next<'a> {
+    /// A whole row, and how long its frame is.
+    Row(Row<'a>, usize),
+    /// A whole frame that holds no row of this version, and how long it is.
+    Strange(usize),
+    /// The beginning of one.
+    Cut,
+}
+
+/// Reads the first frame.
+pub(super) fn read(bytes: &[u8]) -> Next<'_> {
+    let Some((head, rest)) = bytes.split_at_checked(FRAME_HEAD) else {
+        return Next::Cut;
+    };
+    let number = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).unwrap_or(0);
+    let (length, sum) = head.split_at(4);
+    let (length, sum) = (number(length), number(sum));
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    // What a disk fills a hole with looks like an empty frame with the right sum.
+    if length == 0 || length > MAX_ROW_BYTES {
+        return Next::Cut;
+    }
+    match rest.get(..length) {
+        Some(body) if crc32fast::hash(body) == sum => match postcard::from_bytes(body) {
+            Ok(row) => Next::Row(row, FRAME_HEAD + length),
+            Err(_) => Next::Strange(FRAME_HEAD + length),
+        },
+        _ => Next::Cut,
+    }
+}

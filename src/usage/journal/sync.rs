@@ -1,0 +1,64 @@
+//! Waiting for the disk (`usage.fsync`): whoever comes first has it write what is there, and the others
+//! wait for that one, so that a hundred answers at once cost a few writes.
+
+use std::{fs::File, io};
+
+use parking_lot::{Condvar, Mutex};
+
+/// How much of a journal is on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Synced {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes since the journal's beginning.
+    bytes: u64,
+    is_busy: bool,
+}
+
+impl Synced {
+    /// Waits until the first `bytes` of the journal are on the disk. `end` gives the file that they end in
+    /// and how much of the journal there is by now: all before that file is on the disk already.
+    pub(super) fn wait<F: AsRef<File>>(
+        &self,
+        bytes: u64,
+        end: impl Fn() -> Option<(F, u64)>,
+    ) -> io::Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if state.bytes >= bytes {
+                return Ok(());
+            }
+            if state.is_busy {
+                self.changed.wait(&mut state);
+                continue;
+            }
+            state.is_busy = true;
+            drop(state);
+            let written = match end() {
+                Some((file, there)) => file.as_ref().sync_data().map(|()| there),
+                // Nothing is open: what there was has been written when it was closed.
+                None => Ok(bytes),
+            };
+            state = self.state.lock();
+            state.is_busy = false;
+            self.changed.notify_all();
+            match written {
+                Ok(there) => state.bytes = state.bytes.max(there),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Runs what waits for a disk without holding up the other requests of its thread.
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}

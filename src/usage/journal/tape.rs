@@ -1,0 +1,164 @@
+//! One journal as it is read back: where reading stands, and which segments can go.
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+};
+
+use super::{
+    folder::{Folder, Position},
+    frame::{self, Next},
+};
+
+/// Bytes that are read at once.
+const READ_BYTES: u64 = 256 << 10;
+
+/// A journal that is being read.
+#[derive(Debug)]
+pub(super) struct Tape {
+    pub(super) name: String,
+    /// Behind the last row that was settled.
+    pub(super) position: Position,
+    file: Option<(u64, File)>,
+}
+
+/// How much of a journal is there to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Segments below this number.
+    pub(super) next: u64,
+    /// How long the last of them is, where it still grows; the others are as long as their files.
+    pub(super) growing: Option<u64>,
+}
+
+impl Extent {
+    /// All of a journal that nobody writes any more.
+    pub(super) const ALL: Extent = Extent {
+        next: u64::MAX,
+        growing: None,
+    };
+
+    fn growing(self, sequence: u64) -> Option<u64> {
+        self.growing
+            .filter(|_| sequence.checked_add(1) == Some(self.next))
+    }
+}
+
+/// Some rows, in the bytes that hold them.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    pub(super) bytes: Vec<u8>,
+    pub(super) rows: Vec<Range<usize>>,
+    /// Behind them.
+    pub(super) end: Position,
+}
+
+impl Tape {
+    pub(super) fn new(name: &str, position: Position) -> Self {
+        Tape {
+            name: name.to_owned(),
+            position,
+            file: None,
+        }
+    }
+
+    /// The next rows, `max_rows` at most, and how many bytes were freed on the way to them: segments that
+    /// are settled and do not grow are removed.
+    pub(super) fn next(
+        &mut self,
+        folder: &Folder,
+        extent: Extent,
+        max_rows: usize,
+    ) -> io::Result<(Option<Piece>, u64)> {
+        let mut freed = 0;
+        for (sequence, length) in folder.segments(&self.name)? {
+            if sequence >= extent.next {
+                break;
+            }
+            if sequence > self.position.sequence {
+                let offset = 0;
+                self.position = Position { sequence, offset };
+            }
+            if sequence == self.position.sequence {
+                let growing = extent.growing(sequence);
+                let piece = self.read(folder, growing.unwrap_or(length), max_rows)?;
+                if piece.is_some() || growing.is_some() {
+                    return Ok((piece, freed));
+                }
+            }
+            self.file = None;
+            fs::remove_file(folder.segment(&self.name, sequence))?;
+            freed += length;
+        }
+        Ok((None, freed))
+    }
+
+    /// The rows behind the position in its own segment, which is `length` long; `None` where there are no
+    /// more.
+    fn read(&mut self, folder: &Folder, length: u64, max_rows: usize) -> io::Result<Option<Piece>> {
+        let Position { sequence, offset } = self.position;
+        let path = folder.segment(&self.name, sequence);
+        let file = match self.file.take() {
+            Some((of, file)) if of == sequence => file,
+            _ => File::open(&path)?,
+        };
+        let head = frame::HEAD.len() as u64;
+        if offset < head && length >= head {
+            let mut found = [0; frame::HEAD.len()];
+            file.read_exact_at(&mut found, 0)?;
+            if found != frame::HEAD {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        }
+        let mut at = offset.max(head);
+        let mut room = READ_BYTES;
+        while at < length {
+            let size = room.min(length - at);
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+            file.read_exact_at(&mut bytes, at)?;
+            let (rows, used) = split(&bytes, max_rows);
+            if !rows.is_empty() {
+                let offset = at + used;
+                let end = Position { sequence, offset };
+                self.file = Some((sequence, file));
+                return Ok(Some(Piece { bytes, rows, end }));
+            }
+            match (used, at + size < length && room < frame::MAX_BYTES) {
+                // What cannot be understood was skipped.
+                (1.., _) => at += used,
+                (0, true) => room = frame::MAX_BYTES,
+                (0, false) => {
+                    let left = length - at;
+                    log::warn!("{}: dropped a torn end of {left} bytes", path.display());
+                    break;
+                }
+            }
+        }
+        self.file = Some((sequence, file));
+        Ok(None)
+    }
+}
+
+/// Where the rows are in `bytes`, and where the last whole frame ends.
+fn split(bytes: &[u8], max_rows: usize) -> (Vec<Range<usize>>, u64) {
+    let mut rows = Vec::new();
+    let mut at = 0;
+    while rows.len() < max_rows
+        && let Some(rest) = bytes.get(at..)
+    {
+        match frame::read(rest) {
+            Next::Row(_, length) => {
+                rows.push(at..at + length);
+                at += length;
+            }
+            Next::Strange(length) => {
+                log::error!("a row of usage cannot be read and is left out");
+                at += length;
+            }
+            Next::Cut => break,
+        }
+    }
+    (rows, at as u64)
+}

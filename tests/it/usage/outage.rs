@@ -1,0 +1,138 @@
+//! A store that goes away for a while: requests go on, and everything lands afterwards.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    Http1, Request, Script, ScriptedUpstream, TestGateway,
+    config::Yaml,
+    database::{Looker, new_postgres},
+    openai,
+    relay::Relay,
+};
+
+/// A gateway whose way to its Postgres can be cut.
+struct Scene {
+    gateway: TestGateway,
+    way: Relay,
+    url: String,
+    _upstream: ScriptedUpstream,
+}
+
+async fn scene(more: &str) -> Option<Scene> {
+    let url = new_postgres().await?;
+    let (user, rest) = url.split_once('@').unwrap();
+    let (server, name) = rest.split_once('/').unwrap();
+    let way = Relay::to(server.parse().unwrap()).await;
+    let cut_url = format!("{user}@{}/{name}", way.address);
+    let upstream = ScriptedUpstream::start([Script::json(200, openai::completion("hello"))]).await;
+    let yaml = Yaml::new().provider("one", &upstream.base_url()).and(more);
+    let gateway = TestGateway::builder(&yaml.build())
+        .env("GATEWAY_DATABASE_URL", &cut_url)
+        .start()
+        .await;
+    Some(Scene {
+        gateway,
+        way,
+        url,
+        _upstream: upstream,
+    })
+}
+
+/// Asks at a steady rate; gives back how long each answer took, all of which were good.
+async fn ask(address: SocketAddr, count: u32, every: Duration) -> Vec<Duration> {
+    let mut client = Http1::connect(address).await;
+    let request = Request::chat(openai::chat("m"));
+    let mut took = Vec::new();
+    let begun = Instant::now();
+    for turn in 0..count {
+        tokio::time::sleep_until((begun + every * turn).into()).await;
+        let sent = Instant::now();
+        let answer = client.call(&request).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        took.push(sent.elapsed());
+    }
+    took
+}
+
+fn median(mut took: Vec<Duration>) -> Duration {
+    took.sort();
+    took[took.len() / 2]
+}
+
+#[tokio::test]
+async fn requests_go_on_while_the_store_is_away_and_all_of_them_land_afterwards() {
+    let Some(scene) = scene("").await else { return };
+    let (gateway, every) = (&scene.gateway, Duration::from_millis(10));
+    let settled = "gateway_usage_rows_settled_total";
+    let before = median(ask(gateway.address, 100, every).await);
+    gateway
+        .wait_metric(settled, &[], |settled| settled > 99.5)
+        .await;
+    scene.way.cut();
+    let meanwhile = median(ask(gateway.address, 500, every).await);
+    assert!(
+        meanwhile < before * 3 + Duration::from_millis(2),
+        "{meanwhile:?} after {before:?}"
+    );
+    let failures = "gateway_usage_settle_failures_total";
+    assert!(gateway.metric(failures, &[]).await > 0.5);
+    assert!(gateway.metric(settled, &[]).await < 110.0);
+    let bytes = gateway.metric("gateway_usage_journal_bytes", &[]).await;
+    assert!(bytes > 500.0 * 100.0, "{bytes} bytes wait");
+    // It is gone and comes back, once more.
+    scene.way.mend();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.way.cut();
+    scene.way.mend();
+    gateway
+        .wait_metric(settled, &[], |settled| settled > 599.5)
+        .await;
+    let store = Looker::at_url(&scene.url).await;
+    assert_eq!(store.number("SELECT COUNT(*) FROM requests").await, 600);
+    let counted = store.number("SELECT SUM(requests) FROM usage_hours").await;
+    assert_eq!(counted, 600);
+    let said: Vec<_> = gateway
+        .logs()
+        .lines()
+        .filter(|line| line.contains("wait in the journal"))
+        .map(str::to_owned)
+        .collect();
+    assert!(!said.is_empty() && said.len() < 4, "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_full_journal_costs_rows_and_no_requests() {
+    let Some(scene) = scene("usage: {journal_max_bytes: 40000}").await else {
+        return;
+    };
+    let gateway = &scene.gateway;
+    scene.way.cut();
+    ask(gateway.address, 600, Duration::ZERO).await;
+    let dropped = gateway
+        .metric("gateway_usage_rows_dropped_total", &[])
+        .await;
+    let written = gateway
+        .metric("gateway_usage_rows_written_total", &[])
+        .await;
+    assert!(dropped > 100.0 && written > 100.0, "{dropped} {written}");
+    assert!((dropped + written - 600.0).abs() < 0.5);
+    let bytes = gateway.metric("gateway_usage_journal_bytes", &[]).await;
+    assert!(bytes <= 40_000.0, "{bytes}");
+    scene.way.mend();
+    let settled = "gateway_usage_rows_settled_total";
+    gateway
+        .wait_metric(settled, &[], |settled| settled > written - 0.5)
+        .await;
+    ask(gateway.address, 1, Duration::ZERO).await;
+    gateway
+        .wait_metric(settled, &[], |settled| settled > written + 0.5)
+        .await;
+    let store = Looker::at_url(&scene.url).await;
+    let kept = store.number("SELECT COUNT(*) FROM requests").await;
+    assert_eq!(kept as f64, written + 1.0);
+    let said = gateway.logs().matches("rows of usage are dropped").count();
+    assert_eq!(said, 1, "{}", gateway.logs());
+}
