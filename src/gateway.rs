@@ -2,10 +2,12 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+mod limiting;
 pub mod management;
 pub mod progress;
 mod records;
 pub mod shadow;
+pub mod spending;
 
 use std::{
     collections::HashSet,
@@ -26,15 +28,18 @@ use crate::{
     error::GatewayError,
     health::Health,
     identity::Identity,
+    limits::{Limits, Settings, Table, edge::Edge},
     routing::{Plan, Router, Wishes, facts::Facts},
     store::{Serving, Store},
     telemetry::metrics::Metrics,
     upstream::{client::Client, discovery::Hosts, google::Tokens},
     usage::journal::Journal,
 };
+use limiting::SharedBy;
 use management::Management;
 use progress::Progress;
 use shadow::Shadows;
+use spending::Due;
 
 /// Everything that a reload rebuilds.
 #[derive(Default)]
@@ -45,6 +50,8 @@ pub struct Snapshot {
     pub keys: KeyRing,
     /// Who serves what.
     pub router: Router,
+    /// How much may be asked for, by the configuration.
+    pub limits: Table,
 }
 
 impl Snapshot {
@@ -109,6 +116,13 @@ pub struct Gateway {
     pub progress: Progress,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
+    /// How much may be asked for and spent, and was.
+    pub limits: &'static Limits,
+    /// What guards the edge, where something is bounded there.
+    pub edge: ArcSwapOption<Edge>,
+    /// When the store has to be asked for what was spent.
+    pub spending: Due,
+    shared_by: SharedBy,
     /// Answers that are kept.
     pub cache: &'static Cache,
     /// Answers that are being made.
@@ -128,6 +142,10 @@ impl Gateway {
     /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
+            limits: Limits::leak(Settings::default(), metrics.limits.clone()),
+            edge: ArcSwapOption::empty(),
+            spending: Due::default(),
+            shared_by: SharedBy::default(),
             cache: Cache::leak(metrics.cache.clone()),
             flights: Arc::default(),
             metrics,
@@ -165,6 +183,7 @@ impl Gateway {
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
         self.cache.apply(&snapshot.config.cache);
+        self.limit_by(&snapshot.config);
         if !snapshot.config.routing.breaker.enabled {
             self.health.close_breakers();
         }

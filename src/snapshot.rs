@@ -17,6 +17,7 @@ use crate::{
     gateway::{Gateway, Snapshot},
     health::Health,
     identity::Identity,
+    limits::Table,
     providers::{
         self, Auth, Entry,
         auth::sigv4::{self, Signer},
@@ -77,6 +78,7 @@ pub fn build(config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<Strin
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
         keys: keys(&config.auth, lasting.keys),
+        limits: Table::of(&config),
         router,
         config,
     })

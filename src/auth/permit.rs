@@ -87,6 +87,7 @@ mod tests {
             user: None,
             budget: None,
             organization: None,
+            since: 0,
         };
         let identity = Identity {
             key: Some("app".into()),

@@ -39,6 +39,8 @@ pub struct RateLimiting {
     pub models: IndexMap<String, LimitSet>,
     /// Single tags.
     pub tags: IndexMap<String, LimitSet>,
+    /// Tokens that an answer is taken to have before it is there, where its request does not bound it.
+    pub assumed_answer_tokens: u64,
     /// Whether replicas share limits, where there is a Redis (`cache.redis_url`).
     pub shared: bool,
     /// What happens while that Redis is away.
@@ -68,6 +70,7 @@ impl Default for RateLimiting {
             teams: IndexMap::new(),
             models: IndexMap::new(),
             tags: IndexMap::new(),
+            assumed_answer_tokens: 1000,
             shared: true,
             while_redis_is_away: WhileRedisIsAway::Local,
             redis_timeout_ms: 100,

@@ -26,6 +26,8 @@ impl Gateway {
         self.read_groups::<User>(store).await?;
         self.read_groups::<Budget>(store).await?;
         self.read_serving(store, sealer).await?;
+        // Before anybody may spend more.
+        self.sync_spending(store).await?;
         let mut loader = self.keys.load_all();
         store.load_keys(|key| loader.put(&key)).await?;
         let unreadable = loader.complete();
@@ -43,6 +45,9 @@ impl Gateway {
     /// `Away` and `Unreadable`.
     pub async fn read_change(&self, store: &Store, change: &Change) -> Result<bool, StoreError> {
         let id = &change.record;
+        if let Some(kind) = change.kind {
+            self.sync_spending_of(store, kind, id).await?;
+        }
         match change.kind {
             Some(Kind::Key) => self.read_key(store, id).await?,
             Some(Kind::Project) => self.read_group::<Project>(store, id).await?,
@@ -128,7 +133,12 @@ impl GroupRecord for Project {
     const GROUP: GroupKind = GroupKind::Project;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -136,7 +146,12 @@ impl GroupRecord for Team {
     const GROUP: GroupKind = GroupKind::Team;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -144,7 +159,12 @@ impl GroupRecord for User {
     const GROUP: GroupKind = GroupKind::User;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -152,6 +172,6 @@ impl GroupRecord for Budget {
     const GROUP: GroupKind = GroupKind::Budget;
 
     fn standing(self) -> Standing {
-        standing(None, self.terms, false)
+        standing(None, self.terms, false, self.stamps.created_at)
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::{Limits, admission::Held, spend::Spend, state::State};
 use crate::price::Usd;
 
-pub use webhook::{Delivery, Webhook};
+pub use webhook::{Delivery, Post, Webhook};
 
 /// Alerts that may wait to be sent.
 const WAITING: usize = 1024;
@@ -134,7 +134,7 @@ impl Limits {
     /// Sends alerts for as long as it is polled. Once in a fleet, where there is Redis to agree on it.
     pub async fn send_alerts(&self, webhook: &Webhook, delivery: &dyn Delivery) {
         let mut receiver = self.alerts.receiver.lock().await;
-        self.alerts.is_heard.store(true, Relaxed);
+        let _heard = Heard::by(&self.alerts);
         while let Some(alert) = receiver.recv().await {
             let fleet = self.fleet.load_full();
             if let Some(fleet) = fleet {
@@ -155,6 +155,22 @@ impl Limits {
             }
             self.metrics.alert(deliver(webhook, delivery, &alert).await);
         }
+    }
+}
+
+/// Somebody listens, until it is dropped.
+struct Heard<'a>(&'a Alerts);
+
+impl<'a> Heard<'a> {
+    fn by(alerts: &'a Alerts) -> Self {
+        alerts.is_heard.store(true, Relaxed);
+        Heard(alerts)
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.0.is_heard.store(false, Relaxed);
     }
 }
 

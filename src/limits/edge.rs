@@ -32,6 +32,15 @@ pub struct EdgeLimits {
     pub addresses: usize,
 }
 
+impl EdgeLimits {
+    /// Whether there is anything to guard.
+    pub fn bounds_anything(&self) -> bool {
+        self.requests_per_second.is_some()
+            || self.parallel_per_address.is_some()
+            || self.parallel.is_some()
+    }
+}
+
 /// Guards the edge.
 pub struct Edge {
     limits: EdgeLimits,
@@ -68,6 +77,11 @@ impl Edge {
             rate: limits.requests_per_second.map(|_| rate()),
             inflight: counts.then(Inflight::new),
         }
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &EdgeLimits {
+        &self.limits
     }
 
     /// Lets a request in, or says why not. The address's network stands for it where that is IPv6, of which anybody

@@ -95,6 +95,15 @@ impl Meters {
         self.kinds.get(kind)?.get(place)
     }
 
+    /// Shows all of a kind.
+    pub fn each(&self, kind: Kind, mut show: impl FnMut(&Arc<Meter>)) {
+        let place = KINDS.iter().position(|other| *other == kind);
+        let shards = place.and_then(|place| self.kinds.get(place));
+        for shard in shards.into_iter().flatten() {
+            shard.read().values().for_each(&mut show);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         let shards = self.kinds.iter().flatten();

@@ -22,6 +22,7 @@ mod settings;
 mod spend;
 mod state;
 pub mod subject;
+mod table;
 mod window;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
+use tokio::sync::Notify;
 
 use crate::{price::Usd, telemetry::metrics::limits::LimitMetrics};
 use admission::{Held, USUAL};
@@ -38,12 +40,13 @@ use state::{Full, House, Room, Source, State};
 use subject::{Estimate, Kind, Limit, Subject};
 
 pub use admission::Admission;
-pub use alerts::{Alert, Alerts, Delivery, Webhook};
+pub use alerts::{Alert, Alerts, Delivery, Post, Webhook};
 pub use meters::Meter;
 pub use now::Now;
 pub use rate::Algorithm;
 pub use refusal::{Quota, Refusal, Standing, Wait};
 pub use settings::{Settings, WhileAway};
+pub use table::Table;
 
 /// How often a request asks Redis before it takes it for away.
 const ATTEMPTS: usize = 20;
@@ -56,6 +59,8 @@ pub struct Limits {
     meters: Meters,
     settings: ArcSwap<Settings>,
     fleet: ArcSwapOption<Fleet>,
+    /// Another fleet is to be kept up.
+    is_changed: Notify,
     alerts: Alerts,
     metrics: LimitMetrics,
 }
@@ -76,6 +81,7 @@ impl Limits {
             alerts: Alerts::new(&settings.thresholds),
             settings: ArcSwap::from_pointee(settings),
             fleet: ArcSwapOption::empty(),
+            is_changed: Notify::new(),
             metrics,
         }))
     }
@@ -89,6 +95,7 @@ impl Limits {
     /// Limits are shared through this from now on, or no longer.
     pub fn share(&self, fleet: Option<Arc<Fleet>>) {
         self.fleet.store(fleet);
+        self.is_changed.notify_one();
     }
 
     /// Takes all that a request asks for from all its subjects, or nothing. Waits for nothing but Redis, and for that
@@ -128,6 +135,25 @@ impl Limits {
         Err(nobody_to_ask())
     }
 
+    /// The same, as far as it can be told at once: `None` where Redis has to be waited for, which is being asked
+    /// then.
+    pub fn try_admit(
+        &'static self,
+        subjects: &[Subject<'_>],
+        ask: &Estimate,
+        now: Now,
+    ) -> Option<Result<Admission, Refusal>> {
+        match self.look(subjects, ask, now, self.house().source) {
+            Looked::Admitted(admission) => Some(Ok(admission)),
+            Looked::Refused(refusal) => {
+                self.metrics
+                    .refused(refusal.kind.name(), refusal.quota.limit.name());
+                Some(Err(*refusal))
+            }
+            Looked::Asked(_) => None,
+        }
+    }
+
     /// The same without Redis: for callers that cannot wait, and where limits are not shared.
     ///
     /// # Errors
@@ -150,27 +176,42 @@ impl Limits {
         self.meters.of(kind, id)
     }
 
-    /// What was spent in a period before this process began, by the store. To be called before the first request.
+    /// What was spent since the current period began, by the store: before this process began, or what others
+    /// have told it since. What this process knows of the same period is forgotten only where it is less.
     pub fn restore(&self, kind: Kind, id: &str, spent: Usd, since: i64) {
+        if spent == Usd::ZERO && self.meters.find(kind, id).is_none() {
+            return;
+        }
         let meter = self.meters.of(kind, id);
         let mut state = meter.state.lock();
         let is_shared = self.fleet.load().is_some();
         let spend = state.spend.get_or_insert_default();
-        spend.since = Some(since);
-        match is_shared {
-            false => spend.spent = spent,
-            true => state.leases.get_or_insert_default().base = Some(spent),
+        let is_later = spend.since.is_some_and(|known| known > since);
+        if is_later {
+            return;
+        }
+        let is_known = spend.since == Some(since);
+        spend.begin(since);
+        if !is_shared {
+            spend.spent = if is_known { spend.spent.max(spent) } else { spent };
+        } else if !is_known {
+            // Redis counts on from there; what this process spends itself it is told besides.
+            state.leases.get_or_insert_default().base.get_or_insert(spent);
         }
     }
 
-    /// Forgets what a subject has spent in its period: an operator set it to nothing.
-    pub fn reset_spend(&self, kind: Kind, id: &str) {
-        if let Some(meter) = self.meters.find(kind, id)
-            && let Some(spend) = &mut meter.state.lock().spend
-        {
-            spend.spent = Usd::ZERO;
-            spend.told = 0;
+    /// An operator says what a subject has spent in its period. Where limits are shared the other replicas' part
+    /// stays.
+    pub fn set_spent(&self, kind: Kind, id: &str, amount: Usd) {
+        if let Some(meter) = self.meters.find(kind, id) {
+            meter.state.lock().set_spent(amount);
         }
+    }
+
+    /// All subjects of that kind have spent nothing.
+    pub fn reset_spend(&self, kind: Kind) {
+        self.meters
+            .each(kind, |meter| meter.state.lock().set_spent(Usd::ZERO));
     }
 
     /// What a subject has spent in the current period of its budget, as far as this process knows.
@@ -195,9 +236,16 @@ impl Limits {
         };
         let share = async {
             loop {
-                match self.fleet.load_full() {
-                    Some(fleet) => fleet.run(self).await,
-                    None => tokio::time::sleep(TIDY).await,
+                let fleet = self.fleet.load_full();
+                let keep_up = async {
+                    match &fleet {
+                        Some(fleet) => fleet.run(self).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = keep_up => {}
+                    () = self.is_changed.notified() => {}
                 }
             }
         };

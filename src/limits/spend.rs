@@ -25,6 +25,17 @@ pub(super) struct Spend {
 }
 
 impl Spend {
+    /// The current period began then.
+    pub fn begin(&mut self, since: i64) {
+        if self.since != Some(since) {
+            self.since = Some(since);
+            // Worked out when its rules are seen.
+            self.period = None;
+            self.end = None;
+            self.told = 0;
+        }
+    }
+
     /// Begins the period anew where it has ended, and says whether it did.
     pub fn advance(&mut self, rules: &SpendRules, now: i64) -> bool {
         if self.period != rules.period || self.since.is_none() {
@@ -51,6 +62,15 @@ impl Spend {
     pub fn is_idle(&self, now: i64) -> bool {
         let is_over = self.end.is_some_and(|end| end <= now);
         self.reserved == Usd::ZERO && (self.spent == Usd::ZERO || is_over)
+    }
+}
+
+impl SpendRules {
+    /// When the period began in which `now` lies, and when it ends; `None` where it never does.
+    pub fn period_at(&self, now: i64) -> (i64, Option<i64>) {
+        let mut spend = Spend::default();
+        spend.advance(self, now);
+        (spend.since.unwrap_or_default(), spend.end)
     }
 }
 

@@ -246,6 +246,14 @@ impl State {
         })
     }
 
+    /// So much has been spent in this period, says an operator.
+    pub fn set_spent(&mut self, amount: Usd) {
+        if let Some(spend) = &mut self.spend {
+            spend.spent = amount;
+            spend.told = 0;
+        }
+    }
+
     /// Begins the budget's period anew where it has ended.
     pub fn advance_spend(&mut self, rules: &SpendRules, wall: i64) {
         let spend = self.spend.get_or_insert_default();

@@ -162,6 +162,24 @@ impl Rules {
         })
     }
 
+    /// The same, and what is said elsewhere of what they say nothing of.
+    #[must_use]
+    pub fn or(self, other: Rules) -> Self {
+        Rules {
+            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
+            requests_per_day: self.requests_per_day.or(other.requests_per_day),
+            tokens_per_day: self.tokens_per_day.or(other.tokens_per_day),
+            parallel: self.parallel.or(other.parallel),
+            spend: self.spend.or(other.spend),
+        }
+    }
+
+    /// Whether they ask how many tokens a request takes.
+    pub fn counts_tokens(&self) -> bool {
+        self.tokens_per_minute.is_some() || self.tokens_per_day.is_some()
+    }
+
     /// Whether there is nothing to count.
     pub fn is_empty(&self) -> bool {
         *self == Rules::default()

@@ -220,7 +220,7 @@ fn what_the_store_remembers_counts() {
     let subject = [Subject::new(Kind::Key, "k", budget(100))];
     let refusal = try_admit(limits, &subject, &ONE, Now::read()).unwrap_err();
     assert_eq!(refusal.wait, Wait::Never);
-    limits.reset_spend(Kind::Key, "k");
+    limits.reset_spend(Kind::Key);
     assert!(try_admit(limits, &subject, &ONE, Now::read()).is_ok());
 }
 

@@ -183,8 +183,8 @@ pub(super) async fn generate(call: &Call, mut body: KeyBody) -> Result<Created, 
     body.apply(&mut key)?;
     let mut made = keys::make(call, key, custom).await?;
     if let Some(spend) = spend {
-        call.store()?
-            .set_spent(Kind::Key, &made.key.id, spend)
+        call.gateway
+            .set_spent(&*call.store()?, Kind::Key, &made.key.id, spend)
             .await?;
         made.key.stamps.spend = spend;
     }
@@ -259,7 +259,9 @@ impl Operation for Update {
         };
         let mut key = keys::change(&call, &reference, |key| body.apply(key)).await?;
         if let Some(spend) = spend {
-            call.store()?.set_spent(Kind::Key, &key.id, spend).await?;
+            call.gateway
+                .set_spent(&*call.store()?, Kind::Key, &key.id, spend)
+                .await?;
             key.stamps.spend = spend;
         }
         let mut row = rows::key(&key);

@@ -384,7 +384,9 @@ impl Operation for Update {
         });
         let mut user = changed.await?;
         if let Some(spend) = spend {
-            store.set_spent(Kind::User, &id, spend).await?;
+            call.gateway
+                .set_spent(&store, Kind::User, &id, spend)
+                .await?;
             user.stamps.spend = spend;
         }
         let places = store.memberships(&id).await?;

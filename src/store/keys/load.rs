@@ -31,6 +31,8 @@ pub struct LoadedKey<'r> {
     pub blocked: bool,
     /// Whether it may never be used again.
     pub revoked: bool,
+    /// When it was made.
+    pub created_at: i64,
     /// When it ends.
     pub expires_at: Option<i64>,
     /// When the text of before a rotation ends.
@@ -38,7 +40,7 @@ pub struct LoadedKey<'r> {
 }
 
 const OF_KEY: &str = "k.id, k.label, k.user_id, k.team_id, k.project_id, k.organization_id, \
-    k.budget_id, k.terms, k.blocked, k.expires_at, k.revoked_at";
+    k.budget_id, k.terms, k.blocked, k.expires_at, k.revoked_at, k.created_at";
 
 impl Store {
     /// Reads all keys, and what they were before they were rotated.
@@ -107,7 +109,7 @@ where
     for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
 {
     while let Some(row) = rows.try_next().await? {
-        let is_retired = row.len() > 12;
+        let is_retired = row.len() > 13;
         let revoked: Option<i64> = row.try_get(11)?;
         each(LoadedKey {
             hash: hash(row.try_get::<&[u8], _>(0)?)?,
@@ -122,8 +124,9 @@ where
             blocked: row.try_get(9)?,
             expires_at: row.try_get(10)?,
             revoked: revoked.is_some(),
+            created_at: row.try_get(12)?,
             retires_at: match is_retired {
-                true => row.try_get(12)?,
+                true => row.try_get(13)?,
                 false => None,
             },
         });
