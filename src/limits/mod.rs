@@ -193,10 +193,18 @@ impl Limits {
         let is_known = spend.since == Some(since);
         spend.begin(since);
         if !is_shared {
-            spend.spent = if is_known { spend.spent.max(spent) } else { spent };
+            spend.spent = if is_known {
+                spend.spent.max(spent)
+            } else {
+                spent
+            };
         } else if !is_known {
             // Redis counts on from there; what this process spends itself it is told besides.
-            state.leases.get_or_insert_default().base.get_or_insert(spent);
+            state
+                .leases
+                .get_or_insert_default()
+                .base
+                .get_or_insert(spent);
         }
     }
 

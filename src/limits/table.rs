@@ -94,7 +94,11 @@ impl Table {
 
     /// Which of a request's names for its model is counted: the one that it asked for, and the one by which it is
     /// served, where each is limited by its name; else the latter, where all models are.
-    pub fn models<'a>(&self, asked: Option<&'a str>, served: Option<&'a str>) -> [Option<&'a str>; 2] {
+    pub fn models<'a>(
+        &self,
+        asked: Option<&'a str>,
+        served: Option<&'a str>,
+    ) -> [Option<&'a str>; 2] {
         let is_named = |name: &&str| self.models.contains_key(*name);
         let other = served.filter(|served| Some(*served) != asked);
         match (asked.filter(is_named), other.filter(is_named)) {
@@ -111,7 +115,10 @@ impl Table {
             (Kind::Key, any(&self.keys)),
             (Kind::User, any(&self.users) || has_budget(&self.per_user)),
             (Kind::Team, any(&self.teams)),
-            (Kind::Model, any(&self.models) || has_budget(&self.per_model)),
+            (
+                Kind::Model,
+                any(&self.models) || has_budget(&self.per_model),
+            ),
             (Kind::Tag, any(&self.tags)),
             (Kind::Provider, any(&self.providers)),
             (Kind::Global, has_budget(&self.global)),

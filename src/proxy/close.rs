@@ -3,7 +3,10 @@
 
 use std::time::Instant;
 
-use super::context::{Context, OpenAttempt};
+use super::{
+    context::{Context, OpenAttempt},
+    receipt,
+};
 use crate::{
     config::Routing,
     error::Outcome,
@@ -35,6 +38,9 @@ pub(super) fn close(
     else {
         return;
     };
+    if let (Some(place), Some(usage)) = (attempt.place.take(), context.usage) {
+        place.settle(&usage, receipt::cost(context).unwrap_or_default());
+    }
     tell(context, &mut attempt, candidate, verdict);
     let gateway = context.gateway();
     let metrics = &gateway.metrics;

@@ -10,13 +10,14 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use http::header;
+use http::{HeaderMap, header};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use serde::Deserialize;
 
 use super::{
+    admission,
     answer::Answer,
     caching::Caching,
     context::{Context, Role},
@@ -38,6 +39,7 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
         return;
     }
     context.is_recorded = true;
+    admission::settle(context, status);
     let Some(journal) = context.gateway().journal() else {
         return;
     };
@@ -218,8 +220,12 @@ pub(super) fn cost(context: &Context) -> Option<Usd> {
 
 /// What the request says of itself: in headers of the gateway's or LiteLLM's, and in its body.
 pub(super) fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
+    labels_of(&session.req_header().headers, context)
+}
+
+/// The same, by its headers.
+pub(super) fn labels_of<'a>(headers: &'a HeaderMap, context: &'a Context) -> Labels<'a> {
     let mut labels = Labels::default();
-    let headers = &session.req_header().headers;
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));
     for tag in tags.unwrap_or_default().split(',') {

@@ -3,6 +3,7 @@
 
 mod drain;
 mod health;
+mod limits;
 mod names;
 pub mod reload;
 mod retention;
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 
 use crate::{gateway::Gateway, providers::demo};
+pub use limits::LimitsKeeper;
 use reload::Source;
 
 /// Keeps the cache's connections to Redis. A service and a thread of its own: look-ups wait for it.
@@ -73,6 +75,8 @@ impl BackgroundService for Tasks {
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             store::keep(&self.gateway, &self.records),
+            limits::sync(&self.gateway),
+            limits::alert(&self.gateway),
             drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }

@@ -11,7 +11,7 @@ use super::Alert;
 use crate::secret::Secret;
 
 /// Where alerts go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// `https://…`.
     pub url: String,
