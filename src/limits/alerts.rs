@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 
-use super::{Limits, admission::Held, spend::Spend, state::State};
+use super::{Limits, Settings, admission::Held, spend::Spend, state::State};
 use crate::price::Usd;
 
 pub use webhook::{Delivery, Post, Webhook};
@@ -52,22 +52,24 @@ pub struct Alerts {
     thresholds: ArcSwap<Vec<u32>>,
     sender: mpsc::Sender<Alert>,
     receiver: Mutex<mpsc::Receiver<Alert>>,
+    /// Whether there is a webhook, be it later that somebody sends to it.
     is_heard: std::sync::atomic::AtomicBool,
 }
 
 impl Alerts {
-    pub(super) fn new(thresholds: &[u32]) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
         Alerts {
-            thresholds: ArcSwap::from_pointee(thresholds.to_vec()),
+            thresholds: ArcSwap::from_pointee(settings.thresholds.clone()),
             sender,
             receiver: Mutex::new(receiver),
-            is_heard: false.into(),
+            is_heard: settings.alerts.into(),
         }
     }
 
-    pub(super) fn set_thresholds(&self, thresholds: &[u32]) {
-        self.thresholds.store(Arc::new(thresholds.to_vec()));
+    pub(super) fn apply(&self, settings: &Settings) {
+        self.thresholds.store(Arc::new(settings.thresholds.clone()));
+        self.is_heard.store(settings.alerts, Relaxed);
     }
 
     /// Looks whether what was just spent has crossed a threshold.
@@ -134,7 +136,7 @@ impl Limits {
     /// Sends alerts for as long as it is polled. Once in a fleet, where there is Redis to agree on it.
     pub async fn send_alerts(&self, webhook: &Webhook, delivery: &dyn Delivery) {
         let mut receiver = self.alerts.receiver.lock().await;
-        let _heard = Heard::by(&self.alerts);
+        self.alerts.is_heard.store(true, Relaxed);
         while let Some(alert) = receiver.recv().await {
             let fleet = self.fleet.load_full();
             if let Some(fleet) = fleet {
@@ -155,22 +157,6 @@ impl Limits {
             }
             self.metrics.alert(deliver(webhook, delivery, &alert).await);
         }
-    }
-}
-
-/// Somebody listens, until it is dropped.
-struct Heard<'a>(&'a Alerts);
-
-impl<'a> Heard<'a> {
-    fn by(alerts: &'a Alerts) -> Self {
-        alerts.is_heard.store(true, Relaxed);
-        Heard(alerts)
-    }
-}
-
-impl Drop for Heard<'_> {
-    fn drop(&mut self) {
-        self.0.is_heard.store(false, Relaxed);
     }
 }
 

@@ -15,7 +15,9 @@ use crate::config::{
 impl From<&RateLimiting> for Settings {
     fn from(section: &RateLimiting) -> Self {
         let BudgetAlerts {
-            thresholds_percent, ..
+            thresholds_percent,
+            webhook_url,
+            ..
         } = &section.alerts;
         Settings {
             algorithm: match section.algorithm {
@@ -30,6 +32,7 @@ impl From<&RateLimiting> for Settings {
             },
             patience: Duration::from_millis(u64::from(section.redis_timeout_ms)),
             thresholds: thresholds_percent.clone(),
+            alerts: section.enabled && webhook_url.is_some(),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Limits {
     pub fn leak(settings: Settings, metrics: LimitMetrics) -> &'static Self {
         Box::leak(Box::new(Limits {
             meters: Meters::new(),
-            alerts: Alerts::new(&settings.thresholds),
+            alerts: Alerts::new(&settings),
             settings: ArcSwap::from_pointee(settings),
             fleet: ArcSwapOption::empty(),
             is_changed: Notify::new(),
@@ -88,7 +88,7 @@ impl Limits {
 
     /// These settings hold from now on.
     pub fn apply(&self, settings: Settings) {
-        self.alerts.set_thresholds(&settings.thresholds);
+        self.alerts.apply(&settings);
         self.settings.store(Arc::new(settings));
     }
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Parts of a budget at which it is told, in percent, each once in a period.
     pub thresholds: Vec<u32>,
+    /// Whether somebody is told.
+    pub alerts: bool,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             while_away: WhileAway::Local,
             patience: Duration::from_millis(100),
             thresholds: vec![50, 80, 100],
+            alerts: false,
         }
     }
 }

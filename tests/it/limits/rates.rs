@@ -161,7 +161,7 @@ async fn requests_at_once_are_bounded_and_one_after_the_other_is_none_too_many()
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     // Translated, over HTTP/2, in a stream: whoever serves it, the place is free with its last byte.
-    let mut h2 = gateway.http2().await;
+    let h2 = gateway.http2().await;
     let anthropic =
         r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hello"}]}"#;
     for _ in 0..10 {

@@ -29,9 +29,6 @@ async fn admitted(gateways: &[&TestGateway], requests: usize) -> usize {
 /// Until it leases what it gives out.
 async fn shares(gateways: &[&TestGateway]) {
     for gateway in gateways {
-        gateway
-            .wait_metric("gateway_redis_servers_up", &[], |up| up > 0.5)
-            .await;
         eventually("Redis is asked for limits", async || {
             let request =
                 Request::post("/v1/chat/completions", openai::chat("m")).bearer("other-key");
