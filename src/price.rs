@@ -14,7 +14,11 @@ use std::{
     ops::{Add, AddAssign},
 };
 
-use crate::chat::usage::Usage;
+use crate::chat::usage::Tier as Service;
+
+pub use bill::{Bill, cost};
+
+mod bill;
 
 const PICO_PER_USD: u128 = 1_000_000_000_000;
 
@@ -102,15 +106,50 @@ pub struct Rates {
     pub cache_read: u64,
     /// Of the prompt, written to the provider's cache for its usual time.
     pub cache_write: u64,
-    /// The same for an hour, where that is offered. [`Usage`] does not tell the two apart, so that
-    /// [`Price::cost`] counts every write at the usual rate.
+    /// The same for an hour, where that is offered.
     pub cache_write_1h: u64,
     /// Of the answer, thought.
     pub reasoning: u64,
     /// Of the prompt, heard.
     pub audio_input: u64,
+    /// Of the prompt, heard, and read from the provider's cache.
+    pub audio_cache_read: u64,
     /// Of the answer, spoken.
     pub audio_output: u64,
+    /// Of the prompt, seen.
+    pub image_input: u64,
+    /// Of the answer, drawn.
+    pub image_output: u64,
+}
+
+impl Rates {
+    /// All of them by so many times, to the nearest pico-dollar. `None` where that is no rate.
+    pub fn times(&self, times: f64) -> Option<Rates> {
+        let by = |rate: u64| {
+            // Rates of a file are below 2^53.
+            #[expect(clippy::cast_precision_loss, reason = "see above")]
+            let rate = (rate as f64 * times).round();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked"
+            )]
+            (0.0..1e15).contains(&rate).then_some(rate as u64)
+        };
+        Some(Rates {
+            input: by(self.input)?,
+            output: by(self.output)?,
+            cache_read: by(self.cache_read)?,
+            cache_write: by(self.cache_write)?,
+            cache_write_1h: by(self.cache_write_1h)?,
+            reasoning: by(self.reasoning)?,
+            audio_input: by(self.audio_input)?,
+            audio_cache_read: by(self.audio_cache_read)?,
+            audio_output: by(self.audio_output)?,
+            image_input: by(self.image_input)?,
+            image_output: by(self.image_output)?,
+        })
+    }
 }
 
 /// The rates of long prompts.
@@ -123,22 +162,16 @@ pub struct Tier {
     pub rates: Rates,
 }
 
-/// What a model costs, and how much it can take.
+/// What tokens cost by the prompt's length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Price {
+pub struct Tariff {
     /// The rates, where no tier holds.
     pub rates: Rates,
     /// The rates of longer prompts, the shortest first.
     pub tiers: Vec<Tier>,
-    /// What each request costs beside its tokens.
-    pub request: Usd,
-    /// How many tokens prompt and answer may have together, where that is known.
-    pub context_tokens: Option<u64>,
-    /// How many tokens an answer may have, where that is known.
-    pub max_output_tokens: Option<u64>,
 }
 
-impl Price {
+impl Tariff {
     /// The rates of a request whose prompt has so many tokens.
     pub fn rates_at(&self, prompt_tokens: u64) -> &Rates {
         let tier = self
@@ -148,27 +181,49 @@ impl Price {
         tier.map_or(&self.rates, |tier| &tier.rates)
     }
 
-    /// What a request has cost. Each token counts once, at the rate of its kind.
-    pub fn cost(&self, usage: &Usage) -> Usd {
-        let rates = self.rates_at(usage.input);
-        let (mut prompt, mut answer) = (usage.input, usage.output);
-        let cache_read = take(&mut prompt, usage.cached_input);
-        let cache_write = take(&mut prompt, usage.cache_write);
-        let audio_input = take(&mut prompt, usage.audio_input);
-        let reasoning = take(&mut answer, usage.reasoning);
-        let audio_output = take(&mut answer, usage.audio_output);
-        let tokens: Usd = [
-            Usd::of(prompt, rates.input),
-            Usd::of(cache_read, rates.cache_read),
-            Usd::of(cache_write, rates.cache_write),
-            Usd::of(audio_input, rates.audio_input),
-            Usd::of(answer, rates.output),
-            Usd::of(reasoning, rates.reasoning),
-            Usd::of(audio_output, rates.audio_output),
-        ]
-        .into_iter()
-        .sum();
-        tokens + self.request
+    /// The same at so many times the rates. `None` where one of them is no rate then.
+    pub fn times(&self, times: f64) -> Option<Tariff> {
+        let tier = |tier: &Tier| {
+            let rates = tier.rates.times(times)?;
+            Some(Tier { rates, ..*tier })
+        };
+        Some(Tariff {
+            rates: self.rates.times(times)?,
+            tiers: self.tiers.iter().map(tier).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// What a model costs, and how much it can take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Price {
+    /// What it costs where it is served as usual.
+    pub tariff: Tariff,
+    /// What it costs where it is served otherwise, and that has a price of its own.
+    pub services: Vec<(Service, Tariff)>,
+    /// What each request costs beside its tokens.
+    pub request: Usd,
+    /// What each search costs that the provider makes on its own.
+    pub search: Usd,
+    /// Whether what an answer says of its own cost comes before these rates.
+    pub is_stated: bool,
+    /// How many tokens prompt and answer may have together, where that is known.
+    pub context_tokens: Option<u64>,
+    /// How many tokens an answer may have, where that is known.
+    pub max_output_tokens: Option<u64>,
+}
+
+impl Price {
+    /// The rates of a request that is served as usual.
+    pub fn rates_at(&self, prompt_tokens: u64) -> &Rates {
+        self.tariff.rates_at(prompt_tokens)
+    }
+
+    /// What it costs where it is served so; as usual, where that is not known.
+    pub fn tariff(&self, service: Option<Service>) -> &Tariff {
+        let mut services = self.services.iter();
+        let special = services.find(|(name, _)| Some(*name) == service);
+        special.map_or(&self.tariff, |(_, tariff)| tariff)
     }
 
     /// What a request may cost that has not been sent: nothing of its text is cached, and its
@@ -180,13 +235,6 @@ impl Price {
             + Usd::of(output, rates.output.max(rates.reasoning))
             + self.request
     }
-}
-
-/// Takes tokens of one kind out of all of them: never more than there are, whatever was reported.
-fn take(all: &mut u64, wanted: u64) -> u64 {
-    let taken = wanted.min(*all);
-    *all -= taken;
-    taken
 }
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ mod tokens {
                 reasoning,
                 audio_input,
                 audio_output,
+                ..Usage::default()
             }
         };
         Ok(kinds.map(usage))

@@ -61,11 +61,18 @@ impl<'a> From<&'a Gateway> for Lasting<'a> {
 ///
 /// # Errors
 /// A sentence for the operator for each provider that cannot be built.
-pub fn build(config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<String>> {
+pub fn build(mut config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<String>> {
     let mut router = Router::default();
     let mut problems = Vec::new();
-    for (name, settings) in &config.providers {
-        match member(name, settings, lasting) {
+    for (name, settings) in &mut config.providers {
+        let mut built = member(name, settings, lasting);
+        // What the store adds keeps no provider of the configuration from being used.
+        if let (Err(problem), Some(configured)) = (&built, settings.configured.take()) {
+            log::warn!("{problem}; what the store adds to it is left out");
+            *settings = *configured;
+            built = member(name, settings, lasting);
+        }
+        match built {
             Ok(member) => drop(router.members.insert(name.as_str().into(), member)),
             Err(problem) if settings.is_found => log::warn!("{problem}; it is left out"),
             Err(problem) => problems.push(problem),
@@ -120,11 +127,22 @@ fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Resu
     let entry = settings.entry(name);
     let mut provider = provider(name, settings, entry, lasting)?;
     for (project, own) in &settings.projects {
-        let settings = of_project(settings, own);
-        let own = self::provider(name, &settings, entry, lasting)?;
-        provider
-            .projects
-            .insert(project.as_str().into(), Arc::new(own));
+        let built = match own.is_closed {
+            true => None,
+            false => self::provider(name, &of_project(settings, own), entry, lasting)
+                .inspect_err(|problem| {
+                    log::warn!("{problem}; requests of the project `{project}` are not sent there");
+                })
+                .ok(),
+        };
+        match built {
+            Some(own) => drop(
+                provider
+                    .projects
+                    .insert(project.as_str().into(), own.into()),
+            ),
+            None => drop(provider.closed_to.insert(project.as_str().into())),
+        }
     }
     let served = settings.served(name);
     Ok(Member {
@@ -150,10 +168,9 @@ fn of_project(settings: &config::Provider, own: &config::ProjectsOwn) -> config:
         settings.api_key = None;
         settings.api_keys.clone_from(&own.api_keys);
     }
-    let headers = own.headers.iter();
-    settings
-        .headers
-        .extend(headers.map(|(name, value)| (name.clone(), value.clone())));
+    for (name, value) in &own.headers {
+        stored::put_header(&mut settings.headers, name, value.clone());
+    }
     settings
 }
 

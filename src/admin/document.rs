@@ -262,15 +262,19 @@ impl Schemas {
             Shape::LiteLlm => (&mut self.litellm, "LiteLlmInput"),
         };
         let schema = generator.subschema_for::<T>();
-        let mut definitions = generator.definitions().clone();
         let mut schema = schema.to_value();
         rename(&mut schema, ending);
-        for (name, mut definition) in std::mem::take(&mut definitions) {
+        for (name, definition) in generator.definitions() {
+            let name = format!("{name}{ending}");
+            if self.known.contains_key(&name) {
+                continue;
+            }
+            let mut definition = definition.clone();
             rename(&mut definition, ending);
             if shape == Shape::Own {
                 close(&mut definition);
             }
-            self.known.insert(format!("{name}{ending}"), definition);
+            self.known.insert(name, definition);
         }
         Schema::try_from(schema).unwrap_or_default()
     }
@@ -279,7 +283,9 @@ impl Schemas {
     pub(super) fn given<T: JsonSchema>(&mut self) -> Schema {
         let schema = self.given.subschema_for::<T>();
         for (name, definition) in self.given.definitions() {
-            self.known.insert(name.clone(), definition.clone());
+            if !self.known.contains_key(name) {
+                self.known.insert(name.clone(), definition.clone());
+            }
         }
         schema
     }

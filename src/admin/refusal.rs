@@ -173,11 +173,16 @@ impl From<StoreError> for Refusal {
             StoreError::NotFound { .. } => Refusal::new(StatusCode::NOT_FOUND, "not_found", said),
             StoreError::Exists { .. } => Refusal::new(StatusCode::CONFLICT, "exists", said),
             StoreError::Ambiguous { .. } => Refusal::new(StatusCode::CONFLICT, "ambiguous", said),
+            StoreError::Used { .. } => Refusal::new(StatusCode::CONFLICT, "has_keys", said),
             StoreError::Sealed { .. } => Refusal::new(StatusCode::CONFLICT, "sealed", said),
             StoreError::Invalid { field, why } => {
                 Refusal::invalid(Some(field), sentence(&format!("`{field}` {why}")))
             }
             StoreError::Away(_) => away(),
+            StoreError::Unable(why) => {
+                write_event(Level::Error, "admin_store_error", &[("why", &why)]);
+                away()
+            }
             // What databases say is for the operator.
             other => {
                 let why = other.to_string();

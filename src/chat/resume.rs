@@ -129,26 +129,14 @@ impl Said {
             open: self.open,
             block: None,
             blocks: Vec::new(),
-            earlier: sum(self.usage, self.counted),
+            earlier: self.usage.plus(self.counted),
         }
     }
 
     /// The same for the next provider: what has been counted so far is over.
     pub fn go_on(&mut self) {
-        self.usage = sum(self.usage, self.counted);
+        self.usage = self.usage.plus(self.counted);
         self.counted = Usage::default();
-    }
-}
-
-fn sum(one: Usage, other: Usage) -> Usage {
-    Usage {
-        input: one.input.saturating_add(other.input),
-        output: one.output.saturating_add(other.output),
-        cached_input: one.cached_input.saturating_add(other.cached_input),
-        cache_write: one.cache_write.saturating_add(other.cache_write),
-        reasoning: one.reasoning.saturating_add(other.reasoning),
-        audio_input: one.audio_input.saturating_add(other.audio_input),
-        audio_output: one.audio_output.saturating_add(other.audio_output),
     }
 }
 
@@ -212,7 +200,7 @@ impl Join {
                 }
             }
             Event::Usage { usage, extra } => out.push(Event::Usage {
-                usage: sum(self.earlier, usage),
+                usage: self.earlier.plus(usage),
                 extra: match self.earlier == Usage::default() {
                     true => extra,
                     // In the provider's own words it would be its own part alone.

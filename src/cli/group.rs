@@ -32,12 +32,15 @@ pub(super) enum GroupCommand {
     },
     /// Change one; what is not said stays
     Update(WriteArguments),
-    /// Delete one. Its keys stay, without its terms
+    /// Delete one to which no keys belong that may be used: they would be free of its terms
     Delete {
         #[command(flatten)]
         of: Of,
         /// Its id
         id: String,
+        /// Delete the keys that belong to it too
+        #[arg(long)]
+        with_keys: bool,
     },
 }
 
@@ -61,7 +64,8 @@ pub(super) struct WriteArguments {
     #[arg(long)]
     unblock: bool,
     /// A header that a project's requests are sent to providers with; `PROVIDER:` before it names one. An
-    /// empty value takes it away
+    /// empty value takes it away. It is no secret: for one, `gateway provider add PROVIDER --project ID
+    /// --header-env NAME=VARIABLE`
     #[arg(long = "header", value_name = "[PROVIDER:]NAME=VALUE", value_parser = header)]
     headers: Vec<Header>,
     #[command(flatten)]
@@ -86,6 +90,9 @@ fn header(text: &str) -> Result<Header, String> {
 
 /// A record that keys belong to.
 pub(super) trait Group: Record + Clone {
+    /// Where keys say that they belong to it.
+    const COLUMN_OF_KEYS: &'static str;
+
     /// One of that id.
     fn new(id: &str) -> Self;
     /// What may be changed: alias, team, blocked, terms.
@@ -102,6 +109,8 @@ pub(super) trait Group: Record + Clone {
 }
 
 impl Group for Team {
+    const COLUMN_OF_KEYS: &'static str = "team_id";
+
     fn new(id: &str) -> Self {
         Team::new(id)
     }
@@ -123,6 +132,8 @@ impl Group for Team {
 }
 
 impl Group for Project {
+    const COLUMN_OF_KEYS: &'static str = "project_id";
+
     fn new(id: &str) -> Self {
         Project::new(id)
     }
@@ -178,9 +189,21 @@ pub(super) fn run<G: Group>(command: &GroupCommand) -> ExitCode {
                 Ok(mut groups) => answer(Ok(table(&mut groups))),
             }
         }
-        GroupCommand::Delete { of, id } => {
-            let deleted = with(of, async |opened| opened.store.delete::<G>(id).await);
-            answer(deleted.map(|group| format!("deleted the {} {}", G::WHAT, group.id())))
+        GroupCommand::Delete { of, id, with_keys } => {
+            let deleted = with(of, async |opened| {
+                let store = &opened.store;
+                store
+                    .delete_owner::<G>(id, G::COLUMN_OF_KEYS, *with_keys)
+                    .await
+            });
+            answer(deleted.map(|(group, keys)| match keys {
+                0 => format!("deleted the {} {}", G::WHAT, group.id()),
+                keys => format!(
+                    "deleted the {} {} and {keys} keys of it",
+                    G::WHAT,
+                    group.id()
+                ),
+            }))
         }
     }
 }
@@ -220,6 +243,15 @@ fn print<G: Group>(group: Result<G, String>, json: bool) -> ExitCode {
 fn view<G: Group>(group: &mut G) -> Value {
     let (id, stamps) = (group.id().to_owned(), group.stamps().clone());
     let (alias, team, blocked, terms) = group.parts();
+    let mut terms = terms.clone();
+    // People put tokens into headers all the same.
+    for value in terms
+        .headers
+        .values_mut()
+        .flat_map(|headers| headers.values_mut())
+    {
+        *value = "***".to_owned();
+    }
     let mut view = json!({
         "id": id, "alias": alias, "blocked": blocked, "terms": terms,
         "spend": stamps.spend.to_string(), "total_spend": stamps.total_spend.to_string(),
@@ -244,7 +276,12 @@ fn table<G: Group>(groups: &mut [G]) -> String {
             id,
             or_nothing(alias.clone()),
             or_nothing(team.and_then(|team| team.clone())),
-            if *blocked { "blocked" } else { "active" }.to_owned(),
+            match (&stamps.unreadable, *blocked) {
+                (Some(_), _) => "unreadable",
+                (None, true) => "blocked",
+                (None, false) => "active",
+            }
+            .to_owned(),
             or_nothing(models),
             or_nothing(
                 terms

@@ -97,8 +97,12 @@ fn view(snapshot: &crate::gateway::Snapshot, name: String) -> View {
     View {
         name,
         served_by,
-        input_price: price.as_ref().map(|price| dollars(price.rates.input)),
-        output_price: price.as_ref().map(|price| dollars(price.rates.output)),
+        input_price: price
+            .as_ref()
+            .map(|price| dollars(price.tariff.rates.input)),
+        output_price: price
+            .as_ref()
+            .map(|price| dollars(price.tariff.rates.output)),
         context_tokens: price.as_ref().and_then(|price| price.context_tokens),
     }
 }

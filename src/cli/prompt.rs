@@ -1,9 +1,12 @@
 //! What people type when they are asked, and what programs send instead. A secret is never an argument:
 //! those can be read by everybody on the machine.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+mod hidden;
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::{
+    fs::OpenOptions,
+    io::{self, BufRead, IsTerminal, Read, Write},
+};
 
 use crate::secret::Secret;
 
@@ -24,29 +27,52 @@ pub(super) fn line(question: &str) -> Result<String, String> {
     read_line()
 }
 
-/// Asks for a secret, which does not show while it is typed; without a terminal the first line of standard
-/// input is it.
+/// Asks for a secret, which does not show while it is typed; without a terminal all of standard input is it.
 ///
 /// # Errors
 /// Where nothing can be read, or nothing is there.
 pub(super) fn secret(question: &str) -> Result<Secret, String> {
-    let typed = match is_possible() {
+    let typed = match io::stdin().is_terminal() {
         true => {
-            ask(question)?;
-            let typed = Hidden::new().and_then(|hidden| {
-                let typed = read_line();
-                drop(hidden);
-                typed
-            });
-            let _ = writeln!(io::stderr());
+            ask_at_terminal(question)?;
+            let typed = hidden::line();
+            say_at_terminal("\n")?;
             typed?
         }
-        false => read_line()?,
+        false => read_all()?,
     };
     let secret = Secret::new(&typed);
     match secret.is_empty() {
         true => Err(format!("nothing was given for: {question}")),
         false => Ok(secret),
+    }
+}
+
+/// Asks where it is seen, wherever the output goes.
+fn ask_at_terminal(question: &str) -> Result<(), String> {
+    say_at_terminal(&format!("{question}: "))
+}
+
+fn say_at_terminal(text: &str) -> Result<(), String> {
+    let said = match OpenOptions::new().write(true).open("/dev/tty") {
+        Ok(mut terminal) => terminal.write_all(text.as_bytes()),
+        Err(_) => io::stderr().write_all(text.as_bytes()),
+    };
+    said.map_err(|error| error.to_string())
+}
+
+fn read_all() -> Result<String, String> {
+    let mut all = String::new();
+    let read = io::stdin()
+        .lock()
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut all);
+    match read {
+        Ok(length) if length as u64 > MAX_BYTES => {
+            Err(format!("standard input: more than {MAX_BYTES} bytes"))
+        }
+        Ok(_) => Ok(all.trim().to_owned()),
+        Err(error) => Err(format!("standard input: {error}")),
     }
 }
 
@@ -62,25 +88,5 @@ fn read_line() -> Result<String, String> {
     match read {
         Ok(_) => Ok(line.trim().to_owned()),
         Err(error) => Err(format!("standard input: {error}")),
-    }
-}
-
-/// While it lives, the terminal does not show what is typed.
-struct Hidden(rustix::termios::Termios);
-
-impl Hidden {
-    fn new() -> Result<Self, String> {
-        let before = tcgetattr(io::stdin()).map_err(|error| error.to_string())?;
-        let mut hidden = before.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)
-            .map_err(|error| error.to_string())?;
-        Ok(Hidden(before))
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }

@@ -92,6 +92,12 @@ pub(super) fn explain(error: StoreError) -> String {
             what: "provider" | "credential",
             ..
         } => "; `gateway provider list` shows those there are",
+        StoreError::Used { .. } => {
+            "; delete them with it (--with-keys), revoke them, or have them belong to another"
+        }
+        StoreError::Unreadable { .. } => {
+            "; a later version may have written it, and it can be revoked or deleted"
+        }
         StoreError::File { .. } => "; set GATEWAY_DATA_DIR to a directory that can be written",
         _ => "",
     };

@@ -60,6 +60,9 @@ pub struct Provider {
     /// What requests of single projects use instead; the store knows.
     #[serde(skip)]
     pub projects: IndexMap<String, ProjectsOwn>,
+    /// It as it was configured, where the store adds something to it.
+    #[serde(skip)]
+    pub configured: Option<Box<Provider>>,
 }
 
 /// What a project's requests use at a provider.
@@ -69,12 +72,21 @@ pub struct ProjectsOwn {
     pub api_keys: Vec<Secret>,
     /// Its headers, beside the provider's.
     pub headers: IndexMap<String, Secret>,
+    /// Whether it has a key that cannot be used now. Its requests are not sent with another's then.
+    pub is_closed: bool,
 }
 
 impl Provider {
     /// The catalog's entry that it starts from: that of its `kind`, else that of its `name`.
     pub fn entry(&self, name: &str) -> Option<&'static Entry> {
         catalog().get(self.kind.as_deref().unwrap_or(name))
+    }
+
+    /// Remembers how it was configured, before the store adds something to it.
+    pub fn remember_configured(&mut self) {
+        if self.configured.is_none() {
+            self.configured = Some(Box::new(self.clone()));
+        }
     }
 
     /// Whether a key was configured for it.

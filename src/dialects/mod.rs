@@ -22,9 +22,11 @@ mod laws;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod produced;
 pub mod scan;
 pub mod sequence;
 pub mod splice;
+mod stated;
 pub mod translate;
 
 use std::ops::Range;
@@ -47,6 +49,7 @@ use crate::{
     error::{AnswerError, GatewayError},
 };
 use ending::Ending;
+use produced::Produced;
 use scan::Places;
 use splice::Cuts;
 
@@ -175,14 +178,20 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// Where the events of a stream have what the model says; `None` where no stream of this dialect is
+    /// passed on as it is.
+    fn produced(&self) -> Option<&'static Produced> {
+        None
+    }
+
     /// How an answer of this dialect says that it is whole; `None` where it has no callers.
     fn ending(&self) -> Option<&'static Ending> {
         None
     }
 
-    /// Whether a stream that `body` asks for would come without its usage, in dialects that leave the
+    /// Whether the stream that a request asks for would come without its usage, in dialects that leave the
     /// choice.
-    fn hides_usage(&self, _body: &[u8]) -> bool {
+    fn hides_usage(&self, _request: &Inspection, _body: &[u8]) -> bool {
         false
     }
 

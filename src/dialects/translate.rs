@@ -11,14 +11,15 @@ use serde_json::{Map, Number, Value};
 use super::{Call, Dialect, Dropped, StreamReader, StreamWriter, Written, sequence::Sequencer};
 use crate::{
     chat::{
-        event::{Assembler, Event},
+        estimate::Counter,
+        event::{Assembler, Delta, Event},
         extra::Extra,
         frame::{Frame, Framer},
         part::{Content, Part},
         request::{ChatRequest, Message, Tool, ToolChoice},
         resume::{Join, Said},
         target::Target,
-        usage::Usage,
+        usage::{Tier, Usage},
     },
     error::{AnswerError, GatewayError},
 };
@@ -211,6 +212,10 @@ pub struct Transcoder {
     ordered: Vec<Event>,
     events: Vec<Event>,
     usage: Option<Usage>,
+    /// What it has said so far.
+    produced: Produced,
+    /// How the provider says, at first, that it serves the request.
+    tier: Option<Tier>,
     failure: Option<AnswerError>,
     has_said: bool,
     is_over: bool,
@@ -270,6 +275,8 @@ impl Transcoder {
             ordered: Vec::new(),
             events: Vec::new(),
             usage: None,
+            produced: Produced::default(),
+            tier: None,
             failure: None,
             has_said: false,
             is_over: false,
@@ -304,7 +311,6 @@ impl Transcoder {
             join,
             said: Some(said),
             output: self.output,
-            usage: self.usage,
             ..Transcoder::new(provider, provider, call, emulation, (is_streamed, true))
         }
     }
@@ -391,6 +397,11 @@ impl Transcoder {
         }
     }
 
+    /// How many tokens the provider has said so far, about.
+    pub fn produced(&self) -> u64 {
+        self.produced.0.tokens()
+    }
+
     /// What the provider counted so far.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
@@ -418,6 +429,20 @@ impl Transcoder {
         for event in self.ordered.drain(..) {
             self.undo.push(event, &mut self.events);
         }
+        // What another provider said before is none of what this one has used.
+        for event in &self.events {
+            self.produced.note(event);
+            match event {
+                Event::Start(start) => {
+                    self.tier = start.service_tier.as_deref().and_then(Tier::read);
+                }
+                Event::Usage { usage, .. } if !self.is_over => {
+                    let tier = usage.tier.or(self.tier);
+                    self.usage = Some(Usage { tier, ..*usage });
+                }
+                _ => {}
+            }
+        }
         if let Some(join) = &mut self.join {
             for event in self.events.drain(..) {
                 join.push(event, &mut self.joined)?;
@@ -428,7 +453,6 @@ impl Transcoder {
             match &event {
                 // What comes behind the end is none of the caller's business.
                 _ if self.is_over => continue,
-                Event::Usage { usage, .. } => self.usage = Some(*usage),
                 Event::Done => self.is_over = true,
                 Event::Failed(failure) => {
                     self.is_over = true;
@@ -446,6 +470,33 @@ impl Transcoder {
             }
         }
         self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Counts what events say.
+#[derive(Default)]
+struct Produced(Counter);
+
+impl Produced {
+    fn note(&mut self, event: &Event) {
+        let mut add = |text: &str| self.0.push(text.as_bytes());
+        match event {
+            Event::Delta {
+                delta: Delta::Text(text) | Delta::Arguments(text),
+                ..
+            } => add(text),
+            Event::Open { part, .. } => match &part.content {
+                Content::Text(text) => add(&text.text),
+                Content::Refusal(text) => add(text),
+                Content::Thinking(thinking) => add(&thinking.text),
+                Content::ToolCall(call) => {
+                    add(&call.name);
+                    add(&call.arguments);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
     }
 }
 

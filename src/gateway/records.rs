@@ -1,14 +1,17 @@
 //! From the store into memory: everything at the start, then what changes. Requests are served from
-//! memory alone, and go on by it while the store is away.
+//! memory alone, and go on by it while the store is away. A record that cannot be read holds up no other.
 
 use std::collections::HashSet;
 
 use super::Gateway;
 use crate::{
     auth::table::{GroupKind, standing},
-    identity::{Standing, virtual_key},
+    identity::{
+        Standing,
+        virtual_key::{self, Hash},
+    },
     store::{
-        Change, Kind, List, MAX_LENGTH, Record, Store, StoreError, budgets::Budget,
+        Change, Kind, Opened, Read, Record, Serving, Store, StoreError, budgets::Budget,
         credentials::seal::Sealer, projects::Project, teams::Team, users::User,
     },
 };
@@ -17,7 +20,7 @@ impl Gateway {
     /// Reads everything anew, and answers up to which change that is.
     ///
     /// # Errors
-    /// `Away` and `Unreadable`. What was read before stays.
+    /// `Away` and `Unable`. What was read before stays.
     pub async fn read_records(&self, store: &Store, sealer: &Sealer) -> Result<i64, StoreError> {
         // What changes meanwhile is read twice.
         let revision = store.revision().await?;
@@ -25,9 +28,10 @@ impl Gateway {
         self.read_groups::<Team>(store).await?;
         self.read_groups::<User>(store).await?;
         self.read_groups::<Budget>(store).await?;
-        self.read_serving(store, sealer).await?;
         // Before anybody may spend more.
-        self.sync_spending(store).await?;
+        if let Err(error) = self.sync_spending(store).await {
+            log::error!("limits do not know what was spent: {error}");
+        }
         let mut loader = self.keys.load_all();
         store.load_keys(|key| loader.put(&key)).await?;
         let unreadable = loader.complete();
@@ -36,90 +40,156 @@ impl Gateway {
                 "{unreadable} keys of the store have terms that this version cannot read; they are blocked"
             );
         }
+        self.read_serving(store, sealer).await?;
         Ok(revision)
     }
 
     /// Reads what has changed. Answers whether that may be who serves requests.
     ///
     /// # Errors
-    /// `Away` and `Unreadable`.
-    pub async fn read_change(&self, store: &Store, change: &Change) -> Result<bool, StoreError> {
-        let id = &change.record;
-        if let Some(kind) = change.kind {
-            self.sync_spending_of(store, kind, id).await?;
-        }
-        match change.kind {
-            Some(Kind::Key) => self.read_key(store, id).await?,
-            Some(Kind::Project) => self.read_group::<Project>(store, id).await?,
-            Some(Kind::Team) => self.read_group::<Team>(store, id).await?,
-            Some(Kind::User) => self.read_group::<User>(store, id).await?,
-            Some(Kind::Budget) => self.read_group::<Budget>(store, id).await?,
-            Some(Kind::Provider | Kind::Credential | Kind::Model) | None => {}
-        }
+    /// `Away` and `Unable`.
+    pub async fn read_changes(
+        &self,
+        store: &Store,
+        changes: &[Change],
+    ) -> Result<bool, StoreError> {
+        self.sync_spending_of(store, changes).await;
+        let projects = records(changes, Kind::Project);
+        self.read_some::<Project>(store, &projects).await?;
+        let teams = records(changes, Kind::Team);
+        self.read_some::<Team>(store, &teams).await?;
+        let users = records(changes, Kind::User);
+        self.read_some::<User>(store, &users).await?;
+        let budgets = records(changes, Kind::Budget);
+        self.read_some::<Budget>(store, &budgets).await?;
+        self.read_keys(store, &records(changes, Kind::Key)).await?;
         // A project's headers go to its providers.
-        Ok(matches!(
-            change.kind,
-            Some(Kind::Project | Kind::Provider | Kind::Credential | Kind::Model)
-        ))
+        Ok(changes.iter().any(|change| {
+            matches!(
+                change.kind,
+                Some(Kind::Project | Kind::Provider | Kind::Credential | Kind::Model)
+            )
+        }))
     }
 
     /// Reads who serves requests. They do once the snapshot has been built anew.
     ///
     /// # Errors
-    /// `Away` and `Unreadable`.
+    /// `Away` and `Unable`.
     pub async fn read_serving(&self, store: &Store, sealer: &Sealer) -> Result<(), StoreError> {
-        let serving = store.serving(sealer).await?;
+        let mut serving = store.serving(sealer).await?;
         for problem in &serving.problems {
             log::error!("{problem}; it is not used");
         }
+        keep_open(&mut serving, &self.serving.load());
         self.serving.store(serving.into());
         Ok(())
     }
 
-    async fn read_key(&self, store: &Store, token: &str) -> Result<(), StoreError> {
-        let Some(hash) = virtual_key::parse_hex(token) else {
-            return Ok(());
-        };
-        let mut is_there = false;
+    async fn read_keys(&self, store: &Store, tokens: &[String]) -> Result<(), StoreError> {
+        let hashes = tokens
+            .iter()
+            .filter_map(|token| virtual_key::parse_hex(token));
+        let hashes: Vec<Hash> = hashes.collect();
+        let mut gone: HashSet<Hash> = hashes.iter().copied().collect();
         let mut loader = self.keys.load();
-        let read = store.load_key(&hash, |key| {
-            is_there |= key.hash == hash;
+        let read = store.load_some_keys(&hashes, |key| {
+            gone.remove(&key.hash);
             loader.put(&key);
         });
         read.await?;
-        if !is_there {
+        for hash in gone {
             self.keys.forget(&hash);
         }
         Ok(())
     }
 
-    async fn read_group<R: GroupRecord>(&self, store: &Store, id: &str) -> Result<(), StoreError> {
-        let record = store.find::<R>(id).await?;
-        let standing = record.map(GroupRecord::standing);
-        self.keys.groups.set(R::GROUP, id, standing);
+    async fn read_some<R: GroupRecord>(
+        &self,
+        store: &Store,
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        let mut gone: HashSet<&String> = ids.iter().collect();
+        for read in store.some::<R>(ids).await? {
+            gone.remove(&read.0);
+            self.set(read);
+        }
+        for id in gone {
+            self.keys.groups.set(R::GROUP, id, None);
+        }
         Ok(())
     }
 
     async fn read_groups<R: GroupRecord>(&self, store: &Store) -> Result<(), StoreError> {
         let mut known = HashSet::new();
-        let id = R::COLUMNS.first().copied().unwrap_or_default();
+        let mut last = None;
         loop {
-            let read = i64::try_from(known.len()).unwrap_or(i64::MAX);
-            let page = List::default().sorted(id, false).page(MAX_LENGTH, read);
-            let records = store.list::<R>(&page).await?;
-            let is_last = records.is_empty();
-            for record in records {
-                let id = record.id().to_owned();
-                self.keys.groups.set(R::GROUP, &id, Some(record.standing()));
-                known.insert(id);
+            let page = store.page::<R>(last.as_deref()).await?;
+            match page.last() {
+                Some((id, _)) => last = Some(id.clone()),
+                None => break,
             }
-            if is_last {
-                break;
+            for read in page {
+                known.insert(read.0.clone());
+                self.set(read);
             }
         }
         self.keys.groups.keep(R::GROUP, |id| known.contains(id));
         Ok(())
     }
+
+    /// What it forbids is not known where it cannot be read: so it forbids all.
+    fn set<R: GroupRecord>(&self, (id, read): Read<R>) {
+        let (standing, why) = match read {
+            Ok(mut record) => {
+                let why = record.stamps().unreadable.take();
+                (record.standing(), why)
+            }
+            Err(error) => (Standing::default(), Some(error.to_string())),
+        };
+        let Some(why) = why else {
+            return self.keys.groups.set(R::GROUP, &id, Some(standing));
+        };
+        log::error!("{} `{}`: {why}; it is blocked", R::WHAT, id.escape_debug());
+        let blocked = Standing {
+            blocked: true,
+            known: true,
+            ..standing
+        };
+        self.keys.groups.set(R::GROUP, &id, Some(blocked));
+    }
+}
+
+/// Which records of a kind have changed.
+fn records(changes: &[Change], kind: Kind) -> Vec<String> {
+    let of_kind = changes.iter().filter(|one| one.kind == Some(kind));
+    let records: HashSet<&String> = of_kind.map(|one| &one.record).collect();
+    records.into_iter().cloned().collect()
+}
+
+/// What cannot be opened any more, and was open before, stays so: somebody is replacing the encryption key.
+fn keep_open(serving: &mut Serving, before: &Serving) {
+    for closed in serving.closed.iter().filter(|one| !one.is_blocked) {
+        let is_same = |one: &&Opened| {
+            one.id == closed.id
+                && one.provider == closed.provider
+                && one.project_id == closed.project_id
+        };
+        if let Some(open) = before.credentials.iter().find(is_same) {
+            log::warn!(
+                "credential `{}` of `{}`: what was known of it before is used still",
+                open.id,
+                open.provider
+            );
+            let mut open = open.clone();
+            open.is_reserved = closed.is_reserved;
+            serving.credentials.push(open);
+        }
+    }
+    let credentials = &serving.credentials;
+    serving
+        .closed
+        .retain(|one| !credentials.iter().any(|open| open.id == one.id));
 }
 
 /// A record to which keys belong.

@@ -8,13 +8,12 @@ use std::{
 
 use super::Gateway;
 use crate::{
-    identity::virtual_key,
     limits::{
         Table,
         subject::{Kind, Rules, SpendRules},
     },
     price::Usd,
-    store::{self, Store, StoreError, spending::Budgeted},
+    store::{self, Change, Store, StoreError, spending::Budgeted},
 };
 
 /// When the store has to be asked again, in milliseconds since 1970.
@@ -50,6 +49,9 @@ const RECORDS: [(store::Kind, Kind); 5] = [
     (store::Kind::Budget, Kind::Shared),
     (store::Kind::Key, Kind::Key),
 ];
+
+/// So many records that change at once are looked at soon, and not one by one.
+const MANY: usize = 50;
 
 /// Whom limits know by a kind of record.
 fn limited(kind: store::Kind) -> Option<Kind> {
@@ -93,27 +95,30 @@ impl Gateway {
         Ok(())
     }
 
-    /// The same for one record that has changed: it may have got a budget.
-    ///
-    /// # Errors
-    /// `Away` and `Unreadable`.
-    pub async fn sync_spending_of(
-        &self,
-        store: &Store,
-        record: store::Kind,
-        id: &str,
-    ) -> Result<(), StoreError> {
-        let Some(kind) = limited(record) else {
-            return Ok(());
-        };
+    /// The same for records that have changed: they may have got a budget.
+    pub(super) async fn sync_spending_of(&self, store: &Store, changes: &[Change]) {
         let table = Table::of(&self.written.load());
-        let hash = virtual_key::parse_hex(id);
-        if table.is_on() && (record != store::Kind::Key || hash.is_some()) {
-            for one in store.budgeted(record, Some(id)).await? {
-                self.restore(store, &table, kind, &one).await?;
+        if !table.is_on() {
+            return;
+        }
+        if changes.len() > MANY {
+            self.spending.now();
+            return;
+        }
+        for change in changes {
+            let kind = change.kind.and_then(|record| Some((record, limited(record)?)));
+            let Some((record, kind)) = kind else { continue };
+            let restored = async {
+                for one in store.budgeted(record, Some(&change.record)).await? {
+                    self.restore(store, &table, kind, &one).await?;
+                }
+                Ok::<(), StoreError>(())
+            };
+            if let Err(error) = restored.await {
+                log::error!("limits do not know what was spent: {error}");
+                self.spending.now();
             }
         }
-        Ok(())
     }
 
     /// An operator says what somebody has spent in its budget's period: the store and the limits are told.

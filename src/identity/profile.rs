@@ -2,7 +2,10 @@
 //! the key does not, and a team may have a million keys: so they are shared cells, and a change of one is
 //! seen by every request that begins after it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -61,12 +64,15 @@ pub struct Standing {
     pub since: i64,
 }
 
+/// How all stand that nothing is known of: there may be a million.
+static NOTHING: LazyLock<Arc<Standing>> = LazyLock::new(Arc::default);
+
 impl Group {
     /// A group of which nothing is known yet.
     pub fn new(id: &str) -> Self {
         Group {
             id: id.into(),
-            now: ArcSwap::default(),
+            now: ArcSwap::new(NOTHING.clone()),
         }
     }
 
@@ -78,6 +84,11 @@ impl Group {
     /// It stands so from now on.
     pub fn replace(&self, standing: Standing) {
         self.now.store(Arc::new(standing));
+    }
+
+    /// Nothing is known of it any more.
+    pub fn forget(&self) {
+        self.now.store(NOTHING.clone());
     }
 }
 

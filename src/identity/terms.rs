@@ -142,6 +142,18 @@ const MODEL_ROUTES: [&str; 4] = [
 const INFO_ROUTES: &str = "info_routes";
 
 impl Terms {
+    /// What requests need of them. What is merely kept for those who made it may be long, and there may be a
+    /// million.
+    #[must_use]
+    pub fn for_requests(self) -> Self {
+        Terms {
+            metadata: Map::new(),
+            permissions: Map::new(),
+            kept: Map::new(),
+            ..self
+        }
+    }
+
     /// Whether a model may be used. LiteLLM's names for all models are understood; its names for none
     /// match none.
     pub fn allows_model(&self, model: &str) -> bool {

@@ -3,6 +3,7 @@
 //! that was answered.
 
 mod names;
+mod services;
 mod written;
 
 use std::{cmp::Reverse, collections::HashMap, iter, sync::OnceLock};
@@ -162,11 +163,8 @@ impl Section {
 
 impl From<written::Section> for Section {
     fn from(written: written::Section) -> Self {
-        let prices = written
-            .models
-            .into_iter()
-            .map(|(name, price)| (name, price.0));
-        let (globs, exact): (Vec<_>, Vec<_>) = prices.partition(|(name, _)| name.contains(WILD));
+        let models = written.models.into_iter();
+        let (globs, exact): (Vec<_>, Vec<_>) = models.partition(|(name, _)| name.contains(WILD));
         let mut globs: Vec<Glob> = globs
             .into_iter()
             .map(|(glob, price)| Glob {

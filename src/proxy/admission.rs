@@ -13,9 +13,9 @@ use super::{
     caching::Caching,
     context::Context,
     endpoints::Kind as Route,
-    receipt,
     refused::{no_room, too_many},
     subjects::{self, Subjects},
+    tally,
 };
 use crate::{
     chat::usage::Usage,
@@ -28,6 +28,7 @@ use crate::{
     price::Usd,
     providers::pricing,
     routing::{Candidate, prompt::Reach},
+    usage::record::Used,
 };
 
 /// A request's place in all limits that it counts against. Those who race for its answer share it.
@@ -252,31 +253,30 @@ impl From<Result<Admission, Refusal>> for Place {
     }
 }
 
-/// The answer ends with this status, as its client sees it: tells the limits what was used. Where that is nothing,
-/// the place is given back once nobody else may have use of it.
-pub(super) fn settle(context: &mut Context, status: u16) {
+/// The answer ends with this status, as its client sees it, and `used` is what all attempts have: tells the limits.
+/// Where that is nothing, the place is given back once nobody else may have use of it.
+pub(super) fn settle(context: &mut Context, status: u16, used: Option<&Used>) {
     let ticket = context.ticket.take();
-    let place = context
-        .attempt
-        .as_mut()
-        .and_then(|attempt| attempt.place.take());
-    if ticket.is_none() && place.is_none() {
+    let attempt = context.attempt.as_mut();
+    let place = attempt.and_then(|attempt| attempt.place.take());
+    // A stream whose client left has been answered in part.
+    let is_answered = status < 400 || (status == 499 && context.bytes_out > 0);
+    if used.is_none() && !is_answered {
         return;
     }
-    let Some((usage, cost)) = used(context, status) else {
-        return;
-    };
     if let Some(place) = place {
+        let (usage, cost) = of(tally::of_attempt(context, true).as_ref());
         place.settle(&usage, cost);
     }
     if let Some(admission) = ticket.and_then(|ticket| ticket.admission.lock().take()) {
+        let (usage, cost) = of(used);
         admission.settle(&usage, cost);
     }
 }
 
-/// What was used; `None` where the request was not answered, not in part either.
-fn used(context: &Context, status: u16) -> Option<(Usage, Usd)> {
-    let is_partly = context.usage.is_some() || (status == 499 && context.bytes_out > 0);
-    let cost = receipt::cost(context).unwrap_or_default();
-    (status < 400 || is_partly).then(|| (context.usage.unwrap_or_default(), cost))
+/// What counts of it: what costs something unknown costs nothing here.
+fn of(used: Option<&Used>) -> (Usage, Usd) {
+    used.map_or_else(Default::default, |used| {
+        (used.usage, used.cost.unwrap_or_default())
+    })
 }

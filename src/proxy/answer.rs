@@ -11,7 +11,7 @@ use super::{
     rewritten::{Gathered, Into, Streamed},
 };
 use crate::{
-    chat::{sse::Frames, usage::Usage},
+    chat::{estimate::Counter, sse::Frames, usage::Usage},
     dialects::{Dialect, translate::Transcoder},
     error::{AnswerError, GatewayError},
 };
@@ -104,6 +104,17 @@ impl Answer {
     pub fn take_unsaid(&mut self) -> Option<ResponseHeader> {
         match self {
             Answer::Streamed(streamed) if streamed.transcoder.has_said() => streamed.head.take(),
+            _ => None,
+        }
+    }
+
+    /// How many tokens the provider has said so far, about, where that is counted: of an answer that passes
+    /// event by event in `meter`.
+    pub fn produced(&self, meter: &Counter) -> Option<u64> {
+        match self {
+            Answer::Events(_) => Some(meter.tokens()),
+            Answer::Streamed(streamed) => Some(streamed.transcoder.produced()),
+            Answer::Gathered(gathered) => gathered.produced(),
             _ => None,
         }
     }

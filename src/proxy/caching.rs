@@ -156,9 +156,6 @@ pub fn enter(context: &mut Context) -> Result<Entered, GatewayError> {
                 return Ok(Entered::Hit);
             }
             context.recording = Some(Box::new(Recording::new(context, lead, &wish)));
-            context.asks_usage =
-                context.request.stream && context.caller.hides_usage(&context.body);
-            context.hides_usage = context.asks_usage;
             Ok(Entered::Makes)
         }
         Part::Follows(follower) if follower.fingerprint() != wish.fingerprint => {

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::{
     context::{Context, OpenAttempt},
-    receipt,
+    tally,
 };
 use crate::{
+    chat::estimate::Counter,
     config::Routing,
     error::Outcome,
     health::{breaker::Change, leave::Leave},
@@ -34,12 +35,18 @@ pub(super) fn close(
     verdict: Verdict,
 ) {
     context.stop_waiting();
+    // Providers charge nothing for an answer that they themselves call an error.
+    let used = match outcome {
+        Outcome::HttpError => None,
+        _ => tally::of_attempt(context, outcome == Outcome::Ok),
+    };
+    context.meter = Counter::default();
     let (Some(mut attempt), Some(candidate)) = (context.attempt.take(), context.plan.current())
     else {
         return;
     };
-    if let (Some(place), Some(usage)) = (attempt.place.take(), context.usage) {
-        place.settle(&usage, receipt::cost(context).unwrap_or_default());
+    if let (Some(place), Some(used)) = (attempt.place.take(), &used) {
+        place.settle(&used.usage, used.cost.unwrap_or_default());
     }
     tell(context, &mut attempt, candidate, verdict);
     let gateway = context.gateway();
@@ -54,6 +61,7 @@ pub(super) fn close(
         status: attempt.status,
         ms: u64::try_from(ms).unwrap_or(u64::MAX),
         detail,
+        used,
     };
     context.attempts.push(record);
 }

@@ -22,7 +22,7 @@ use super::{
     written::UpstreamCall,
 };
 use crate::{
-    chat::usage::Usage,
+    chat::{estimate::Counter, usage::Usage},
     dialects::{Call, Dialect, Inspection, openai_chat},
     error::{GatewayError, ProviderFailure},
     gateway::{Gateway, RequestId, Snapshot},
@@ -113,6 +113,8 @@ pub struct Context {
     pub first_byte: Option<Instant>,
     /// What the provider counted.
     pub usage: Option<Usage>,
+    /// What the provider says in a stream that passes as it is, counted.
+    pub meter: Counter,
     /// Why the last attempt failed.
     pub failure: Option<ProviderFailure>,
     /// What the client was told, or would have been.
@@ -223,6 +225,7 @@ impl Context {
             answer: Answer::Undecided,
             first_byte: None,
             usage: None,
+            meter: Counter::default(),
             failure: None,
             error: None,
             bytes_out: 0,

@@ -50,6 +50,7 @@ mod rewritten;
 mod settle;
 mod shadow;
 mod subjects;
+mod tally;
 mod watchdog;
 mod written;
 
@@ -410,6 +411,7 @@ impl ProxyHttp for Proxy {
             context.answer.note_sent(session.body_bytes_sent());
             let passed = context.answer.pass(body, is_end, context.spoken());
             relay::note_content(context);
+            tally::note(context, body.as_ref());
             match passed {
                 Ok(Some(usage)) => context.usage = Some(usage.merged(context.usage)),
                 Ok(None) => {}

@@ -22,14 +22,16 @@ use super::{
     caching::Caching,
     context::{Context, Role},
     endpoints::Kind,
-    local,
+    local, tally,
 };
 use crate::{
     dialects::scan::{as_text, scan},
     error::{GatewayError, Outcome},
     price::Usd,
-    providers::pricing,
-    usage::{labels::Labels, record::Record},
+    usage::{
+        labels::Labels,
+        record::{Record, Used},
+    },
 };
 
 /// Writes the row of a request whose answer ends now, unless that has been done. `status` is what the client
@@ -39,12 +41,13 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
         return;
     }
     context.is_recorded = true;
-    admission::settle(context, status);
+    let used = tally::total(context);
+    admission::settle(context, status, used.as_ref());
     let Some(journal) = context.gateway().journal() else {
         return;
     };
     let labels = labels(session, context);
-    let record = record(session, context, &labels, status);
+    let record = record(session, context, &labels, status, used);
     let tried = record.tried();
     let row = record.row(tried.as_deref());
     match &context.relay {
@@ -117,6 +120,7 @@ pub(super) fn record<'a>(
     context: &'a Context,
     labels: &'a Labels<'a>,
     status: u16,
+    used: Option<Used>,
 ) -> Record<'a> {
     let head = session.req_header();
     let candidate = context.plan.current();
@@ -188,21 +192,19 @@ pub(super) fn record<'a>(
         overhead: context.overhead(),
         bytes_in: context.body.len(),
         bytes_out: found.unwrap_or(context.bytes_out),
-        usage: context.usage,
-        cost: cost(context),
+        used,
+        cost: cost(context, used.as_ref()),
     }
 }
 
 /// What the request has cost: nothing where nobody was asked who could charge for it, and `None` where that
 /// is not known.
-pub(super) fn cost(context: &Context) -> Option<Usd> {
+pub(super) fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
     let is_counting = context
         .endpoint
         .is_some_and(|endpoint| endpoint.kind == Kind::CountTokens);
-    if let Some(usage) = &context.usage {
-        let candidate = context.plan.current()?;
-        let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
-        return Some(price.cost(usage));
+    if let Some(used) = used {
+        return used.cost;
     }
     let is_free = |outcome| {
         matches!(

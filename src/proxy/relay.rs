@@ -292,6 +292,7 @@ pub fn break_up(context: &mut Context, failure: Failure) {
         && let Answer::Streamed(streamed) = std::mem::take(&mut context.answer)
     {
         context.gateway().metrics.resumed_streams.inc();
+        context.usage = None;
         context.resuming = Some(streamed);
         context.leaving = Leaving::Context;
     }

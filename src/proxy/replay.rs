@@ -40,7 +40,7 @@ impl Player {
         if is_stream == wants_stream || !context.generates() {
             return Some(Player::Same {
                 caller,
-                hides_usage: is_stream && caller.hides_usage(&context.body),
+                hides_usage: is_stream && caller.hides_usage(&context.request, &context.body),
             });
         }
         let asked = prepare::read(context).ok()?;

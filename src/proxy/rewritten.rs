@@ -164,6 +164,14 @@ impl Gathered {
         }
     }
 
+    /// See [`super::answer::Answer::produced`].
+    pub(super) fn produced(&self) -> Option<u64> {
+        match &self.into {
+            Into::Answer(transcoder) => Some(transcoder.produced()),
+            _ => None,
+        }
+    }
+
     /// See [`super::answer::Answer::pass`].
     pub(super) fn pass(
         &mut self,

@@ -11,13 +11,15 @@ use pingora_proxy::Session;
 use super::{
     admission, attempt,
     context::{Context, Role},
-    next, receipt, relay, replay, respond, shadow,
+    endpoints::Kind,
+    next, receipt, relay, replay, respond, shadow, tally,
 };
 use crate::{
     config::RequestLog,
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
+    usage::record::Used,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -62,6 +64,14 @@ pub(super) fn plan(
 /// # Errors
 /// `Unavailable`, `TooExpensive`, `Limited`.
 pub(super) async fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
+    let kind = context.endpoint.map(|endpoint| endpoint.kind);
+    // What a stream has cost is told where it is asked for, whether its caller wants to know or not.
+    if context.request.stream
+        && matches!(kind, Some(Kind::Generate | Kind::Provider("completions")))
+    {
+        context.asks_usage = context.caller.hides_usage(&context.request, &context.body);
+        context.hides_usage = context.asks_usage;
+    }
     next::start(context)?;
     admission::admit(head, context, admission::Answer::Made).await?;
     shadow::copy(context, head);
@@ -172,8 +182,9 @@ pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gon
         context.gateway().metrics.client_disconnects.inc();
     }
     receipt::write(session, context, status);
-    observe(context, status);
-    log_line(session, context, status);
+    let used = tally::total(context);
+    observe(context, status, used);
+    log_line(session, context, status, used);
 }
 
 /// Who was asked last, or whose answer is given again; nobody where it never came to that.
@@ -185,14 +196,14 @@ fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
     replay::served(context).or_else(last)
 }
 
-fn observe(context: &Context, status: u16) {
+fn observe(context: &Context, status: u16, used: Option<Used>) {
     let metrics = &context.gateway().metrics;
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
-        usage: context.usage,
-        cost: receipt::cost(context),
+        usage: used.map(|used| used.usage),
+        cost: receipt::cost(context, used.as_ref()),
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -208,7 +219,7 @@ fn first_byte(context: &Context) -> Option<Duration> {
     Some(at.saturating_duration_since(context.started))
 }
 
-fn log_line(session: &Session, context: &Context, status: u16) {
+fn log_line(session: &Session, context: &Context, status: u16, used: Option<Used>) {
     let is_wanted = match context.snapshot.config.telemetry.log.requests {
         RequestLog::All => true,
         RequestLog::Errors => context.error.is_some() || status >= 400,
@@ -218,7 +229,7 @@ fn log_line(session: &Session, context: &Context, status: u16) {
         return;
     }
     let labels = receipt::labels(session, context);
-    let record = receipt::record(session, context, &labels, status);
+    let record = receipt::record(session, context, &labels, status, used);
     logging::write_line(&record.line(logging::is_json()));
 }
 

@@ -111,15 +111,17 @@ impl Shadow {
             prompt: &prompt,
         };
         let now = Instant::now();
+        let project = self.identity.project();
+        let project = project.map(|project| &*project.id);
         let is_well = |provider: &Provider, model: &str, health: &TargetHealth| {
-            health.breaker.state(now) == State::Closed
+            !provider.is_closed_to(project)
+                && health.breaker.state(now) == State::Closed
                 && provider.health.is_up()
                 && provider.credential.has_token()
                 && provider.credential.has_free_key(now)
                 && provider.allows(model)
         };
-        let project = self.identity.project();
         let (_, candidate) = stage.pick(&facts, now, false, &is_well)?;
-        Some(candidate.of_project(project.map(|project| &*project.id)))
+        Some(candidate.of_project(project))
     }
 }

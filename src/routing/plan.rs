@@ -360,7 +360,8 @@ impl Asked<'_> {
         let only_new = round.repeats >= wanted.max_repeats;
         let is_usable = |provider: &Provider, model: &str, health: &TargetHealth| {
             let own = provider.of_project(self.project);
-            round.is_open(&provider.name, model, self.now, only_new)
+            !provider.is_closed_to(self.project)
+                && round.is_open(&provider.name, model, self.now, only_new)
                 && (wanted.is_usable)(own.map_or(provider, |own| own), model, health)
         };
         self.stages.iter().enumerate().find_map(|(number, stage)| {

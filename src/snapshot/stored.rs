@@ -2,12 +2,15 @@
 //! something, the configuration counts: it is what the operator reads. What cannot be used is left out,
 //! and said; it keeps nothing else from being used.
 
+use http::{HeaderName, HeaderValue};
+use indexmap::IndexMap;
+
 use crate::{
     config::{Config, PoolTarget, Provider},
     providers::{Auth, catalog},
     secret::Secret,
     store::{
-        Opened, Serving,
+        Closed, Opened, Serving,
         credentials::{API_KEY, HEADER},
         models::Model,
     },
@@ -17,6 +20,7 @@ use crate::{
 pub fn merged(written: &Config, serving: &Serving) -> (Config, Vec<String>) {
     let mut merging = Merging {
         config: written.clone(),
+        written,
         problems: Vec::new(),
     };
     for provider in &serving.providers {
@@ -48,11 +52,17 @@ pub fn merged(written: &Config, serving: &Serving) -> (Config, Vec<String>) {
             let Some(provider) = merging.config.providers.get_mut(&name) else {
                 continue;
             };
+            if written.providers.contains_key(&name) {
+                provider.remember_configured();
+            }
             let own = provider.projects.entry(project.clone()).or_default();
-            let headers = headers.iter();
-            own.headers
-                .extend(headers.map(|(name, value)| (name.clone(), Secret::new(value))));
+            for (name, value) in headers {
+                put_header(&mut own.headers, name, Secret::new(value));
+            }
         }
+    }
+    for closed in &serving.closed {
+        merging.close(closed);
     }
     for model in &serving.models {
         merging.deployment(model, serving);
@@ -61,12 +71,13 @@ pub fn merged(written: &Config, serving: &Serving) -> (Config, Vec<String>) {
     (merging.config, merging.problems)
 }
 
-struct Merging {
+struct Merging<'w> {
     config: Config,
+    written: &'w Config,
     problems: Vec<String>,
 }
 
-impl Merging {
+impl Merging<'_> {
     fn leave_out(&mut self, what: String) {
         self.problems.push(what);
     }
@@ -86,26 +97,70 @@ impl Merging {
 
     fn credential(&mut self, credential: &Opened) {
         let (id, name) = (&credential.id, &credential.provider);
+        if let Some(what) = unsendable(credential) {
+            self.leave_out(format!(
+                "credential `{id}` of the store: its {what} cannot be sent to `{name}`"
+            ));
+            return;
+        }
+        let is_configured = self.written.providers.contains_key(name);
         let Some(provider) = self.provider(name) else {
             self.leave_out(format!(
                 "credential `{id}` of the store: there is no provider `{name}`"
             ));
             return;
         };
-        let (key, headers) = parts(credential);
+        let (key, mut headers) = parts(credential);
+        if is_configured {
+            provider.remember_configured();
+        }
         let (keys, own_headers) = match &credential.project_id {
-            None => (&mut provider.api_keys, &mut provider.headers),
+            None => {
+                // The configuration says the last word.
+                let configured = provider
+                    .configured
+                    .iter()
+                    .flat_map(|one| one.headers.keys());
+                let configured: Vec<&String> = configured.collect();
+                headers.retain(|(name, _)| {
+                    let is_same = |other: &&String| other.eq_ignore_ascii_case(name);
+                    !configured.iter().any(is_same)
+                });
+                (&mut provider.api_keys, &mut provider.headers)
+            }
             Some(project) => {
                 let own = provider.projects.entry(project.clone()).or_default();
                 (&mut own.api_keys, &mut own.headers)
             }
         };
-        own_headers.extend(headers);
+        for (name, value) in headers {
+            put_header(own_headers, &name, value);
+        }
         if let Some(key) = key
             && provider.api_key.as_ref() != Some(key)
             && !keys.contains(key)
         {
             keys.push(key.clone());
+        }
+    }
+
+    /// A project's requests are not sent with everybody's key where its own cannot be used: somebody else
+    /// would pay for them.
+    fn close(&mut self, closed: &Closed) {
+        let Some(project) = closed.project_id.as_ref().filter(|_| !closed.is_reserved) else {
+            return;
+        };
+        let name = &closed.provider;
+        let Some(provider) = self.config.providers.get_mut(name) else {
+            return;
+        };
+        let own = provider.projects.entry(project.clone()).or_default();
+        own.is_closed = own.api_keys.is_empty();
+        if own.is_closed {
+            self.leave_out(format!(
+                "the key of the project `{project}` for `{name}` is blocked or does not open, so that \
+                 its requests are not sent there"
+            ));
         }
     }
 
@@ -134,6 +189,10 @@ impl Merging {
         let mut provider = name.clone();
         if credential.is_some() || model.settings.base_url.is_some() {
             provider = format!("{name}-{id}").replace('/', "-");
+            // It shall be nobody else's, whatever its id.
+            while self.config.providers.contains_key(&provider) {
+                provider.push('+');
+            }
             let of = self.config.providers.get(name).cloned().unwrap_or_default();
             let own = deployed(of, name, model, credential);
             self.config.providers.insert(provider.clone(), own);
@@ -177,6 +236,24 @@ fn parts(credential: &Opened) -> (Option<&Secret>, Vec<(String, Secret)>) {
     (credential.secrets.get(API_KEY), headers)
 }
 
+/// What of a credential no HTTP header can carry.
+fn unsendable(credential: &Opened) -> Option<&'static str> {
+    let (key, headers) = parts(credential);
+    if key.is_some_and(|key| HeaderValue::from_str(key.expose()).is_err()) {
+        return Some("key");
+    }
+    let is_sendable = |(name, value): &(String, Secret)| {
+        HeaderName::try_from(name).is_ok() && HeaderValue::from_str(value.expose()).is_ok()
+    };
+    (!headers.iter().all(is_sendable)).then_some("header")
+}
+
+/// Puts a header in place of those of its name, which may be written otherwise.
+pub(super) fn put_header(headers: &mut IndexMap<String, Secret>, name: &str, value: Secret) {
+    headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+    headers.insert(name.to_owned(), value);
+}
+
 /// The provider of one deployment.
 fn deployed(of: Provider, name: &str, model: &Model, credential: Option<&Opened>) -> Provider {
     let mut own = Provider {
@@ -187,6 +264,7 @@ fn deployed(of: Provider, name: &str, model: &Model, credential: Option<&Opened>
         projects: Default::default(),
         is_found: true,
         is_deployment: true,
+        configured: None,
         ..of
     };
     // Without a catalog entry a provider goes by its base URL alone.
@@ -204,7 +282,9 @@ fn deployed(of: Provider, name: &str, model: &Model, credential: Option<&Opened>
         let (key, headers) = parts(credential);
         own.api_key = key.cloned();
         own.api_keys = Vec::new();
-        own.headers.extend(headers);
+        for (name, value) in headers {
+            put_header(&mut own.headers, &name, value);
+        }
     }
     own
 }

@@ -36,10 +36,11 @@ impl Record for Budget {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (terms, unreadable) = row.json_if_readable("terms");
         Ok(Budget {
             id: row.text("id")?,
-            terms: row.json("terms")?,
-            stamps: Stamps::default(),
+            terms,
+            stamps: Stamps::unreadable(unreadable),
         })
     }
 

@@ -107,14 +107,20 @@ impl Store {
     /// # Errors
     /// `Away`.
     pub async fn changes(&self, seen: i64) -> Result<Changes, StoreError> {
-        let read = "SELECT sequence, kind, record FROM changes WHERE sequence > $1 \
-                    ORDER BY sequence LIMIT $2";
+        // One statement, for what is committed between two would look as if it had been forgotten.
+        let read = "SELECT r.value, c.sequence, c.kind, c.record FROM revision r LEFT JOIN \
+                    (SELECT sequence, kind, record FROM changes WHERE sequence > $1 \
+                     ORDER BY sequence LIMIT $2) c ON TRUE ORDER BY c.sequence";
         let rows = self.all(sql(read).bind(seen).bind(BATCH)).await?;
-        let changes = rows.iter().map(change).collect::<Result<Vec<_>, _>>()?;
+        let revision = rows.first().map_or(Ok(0), |row| row.integer("value"))?;
+        let changes: Vec<Change> = rows
+            .iter()
+            .filter_map(|row| change(row).transpose())
+            .collect::<Result<_, _>>()?;
         let is_gapless = match changes.first() {
             Some(first) => first.sequence == seen + 1,
             // A revision before `seen` is that of another database: a backup was put in place.
-            None => self.revision().await? == seen,
+            None => revision == seen,
         };
         Ok(match is_gapless {
             true => Changes::These(changes),
@@ -122,22 +128,38 @@ impl Store {
         })
     }
 
-    /// Forgets changes from before that time. Who has not read them by then reads everything.
+    /// Forgets some of the oldest changes, as far as they are from before that time, and answers how many.
+    /// Who has not read them by then reads everything.
     ///
     /// # Errors
     /// `Away`.
-    pub async fn forget_changes(&self, before: i64) -> Result<u64, StoreError> {
-        self.run(sql("DELETE FROM changes WHERE changed_at < $1").bind(before))
-            .await
+    pub async fn forget_changes(&self, before: i64, most: u32) -> Result<u64, StoreError> {
+        // By their places alone, which are known to the index: nobody shall wait for this.
+        let look = "SELECT MAX(sequence) AS last FROM \
+                    (SELECT sequence, changed_at FROM changes ORDER BY sequence LIMIT $2) c \
+                    WHERE changed_at < $1";
+        let look = sql(look).bind(before).bind(i64::from(most));
+        let row = self.first(look).await?;
+        match row.map_or(Ok(None), |row| row.optional_integer("last"))? {
+            None => Ok(0),
+            Some(last) => {
+                let forget = "DELETE FROM changes WHERE sequence <= $1";
+                self.run(sql(forget).bind(last)).await
+            }
+        }
     }
 }
 
-fn change(row: &Row) -> Result<Change, StoreError> {
+/// The change in a row, where one is in it.
+fn change(row: &Row) -> Result<Option<Change>, StoreError> {
+    let Some(sequence) = row.optional_integer("sequence")? else {
+        return Ok(None);
+    };
     let name = row.text("kind")?;
     let kind = NAMES.iter().find(|(known, _)| *known == name);
-    Ok(Change {
-        sequence: row.integer("sequence")?,
+    Ok(Some(Change {
+        sequence,
         kind: kind.map(|(_, kind)| *kind),
         record: row.text("record")?,
-    })
+    }))
 }

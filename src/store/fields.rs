@@ -9,6 +9,8 @@ const MAX_NAME_BYTES: usize = 256;
 /// All that is said of a record in JSON is no longer than this.
 const MAX_JSON_BYTES: usize = 64 << 10;
 const MAX_LIST: usize = 1000;
+/// What is said in JSON nests no deeper than this: far less than what whoever reads it takes.
+const MAX_DEPTH: usize = 32;
 
 /// Looks at a name: something is in it, and nothing that does not show.
 pub(super) fn name(field: &'static str, value: &str) -> Result<(), StoreError> {
@@ -71,11 +73,61 @@ pub(super) fn json(
 ) -> Result<String, StoreError> {
     let text = serde_json::to_string(value)
         .map_err(|error| StoreError::invalid(field, error.to_string()))?;
-    match text.len() > MAX_JSON_BYTES {
-        true => {
-            let why = format!("is longer than {MAX_JSON_BYTES} bytes");
-            Err(StoreError::invalid(field, why))
+    if text.len() > MAX_JSON_BYTES {
+        let why = format!("is longer than {MAX_JSON_BYTES} bytes");
+        return Err(StoreError::invalid(field, why));
+    }
+    if depth(&text) > MAX_DEPTH {
+        let why = format!("nests deeper than {MAX_DEPTH} levels");
+        return Err(StoreError::invalid(field, why));
+    }
+    Ok(text)
+}
+
+/// How deep JSON nests.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        false => Ok(text),
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_depth_of_json_is_that_of_its_brackets_outside_texts() {
+        for (text, expected) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[{"b":1}],"c":[]}"#, 3),
+            (r#"["[[\"[[",{"\\":{}}]"#, 3),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let mut value = serde_json::json!(1);
+        for _ in 0..MAX_DEPTH {
+            value = serde_json::json!([value]);
+        }
+        assert!(json("metadata", &value).is_ok());
+        assert!(json("metadata", &[value]).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Statement, Store, StoreError, Value,
-    record::{Record, read, select},
+    record::{Record, id_column, read, select},
     sql,
 };
 
@@ -142,10 +142,10 @@ fn pattern(part: &str) -> String {
 }
 
 impl Store {
-    /// The records of a list.
+    /// The records of a list. One that cannot be read at all is left out, and said in the log.
     ///
     /// # Errors
-    /// `Away` and `Unreadable`.
+    /// `Away` and `Refused`.
     pub async fn list<R: Record>(&self, list: &List) -> Result<Vec<R>, StoreError> {
         let mut statement = sql(select::<R>());
         list.conditions(&mut statement);
@@ -154,7 +154,17 @@ impl Store {
         let offset = statement.push(list.offset);
         statement.append(&format!(" LIMIT ${limit} OFFSET ${offset}"));
         let rows = self.all(statement).await?;
-        rows.iter().map(read).collect()
+        let mut records = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match read(row) {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    let id = row.text(id_column::<R>()).unwrap_or_default();
+                    log::error!("{} `{}`: {error}", R::WHAT, id.escape_debug());
+                }
+            }
+        }
+        Ok(records)
     }
 
     /// How many records a list would hold without its bounds.

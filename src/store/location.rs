@@ -31,7 +31,9 @@ impl Location {
             "postgres" | "postgresql" => Ok(Location::Postgres(url.clone())),
             "sqlite" => {
                 let path = rest.strip_prefix("//").unwrap_or(rest);
-                match path.is_empty() || path.contains('?') {
+                // Each connection would have a memory of its own.
+                let is_none = path.is_empty() || path.starts_with(":memory:");
+                match is_none || path.contains('?') {
                     true => Err(StoreError::Url("sqlite: wants a file".to_owned())),
                     false => Ok(Location::Sqlite(path.into())),
                 }
@@ -68,6 +70,14 @@ mod tests {
             of("postgresql://u:p@h/d").unwrap(),
             Location::Postgres(_)
         ));
+        for none in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite:",
+            "sqlite:a?mode=rw",
+        ] {
+            assert!(of(none).is_err(), "{none}");
+        }
         let wrong = of("mysql://root:hunter2@h/d").unwrap_err().to_string();
         assert!(
             wrong.contains("mysql") && !wrong.contains("hunter2"),

@@ -15,7 +15,9 @@ mod list;
 mod location;
 mod migrations;
 pub mod models;
+mod pages;
 mod pool;
+mod postgres;
 pub mod projects;
 pub mod providers;
 mod record;
@@ -32,8 +34,9 @@ pub use changes::{CHANNEL, Change, Changes, Kind};
 pub use error::StoreError;
 pub use list::{List, MAX_LENGTH};
 pub use location::Location;
+pub use pages::Read;
 pub use record::{Record, Stamps};
-pub use serving::{Opened, Serving};
+pub use serving::{Closed, Opened, Serving};
 pub use statement::{Row, Statement, Value, sql};
 pub use transaction::Transaction;
 
@@ -77,10 +80,24 @@ impl Store {
     }
 
     /// The connections to Postgres, for what is Postgres's alone; `None` on SQLite.
-    pub fn postgres(&self) -> Option<&sqlx::PgPool> {
+    pub fn postgres(&self) -> Option<sqlx::PgPool> {
         match &*self.pool {
-            Pool::Postgres(pool) => Some(pool),
+            Pool::Postgres(server) => Some(server.pool()),
             Pool::Sqlite(_) => None,
+        }
+    }
+
+    /// Uses no connection to Postgres any more that there is now: they do not answer.
+    pub fn renew(&self) {
+        if let Pool::Postgres(server) = &*self.pool {
+            server.renew(&server.pool());
+        }
+    }
+
+    /// Looks at how work on these connections went.
+    fn judge<T>(&self, used: &sqlx::PgPool, done: &Result<T, StoreError>) {
+        if let Pool::Postgres(server) = &*self.pool {
+            server.judge(used, done);
         }
     }
 

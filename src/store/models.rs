@@ -72,6 +72,8 @@ impl Record for Model {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (settings, of_settings) = row.json_if_readable("settings");
+        let (details, of_details) = row.json_if_readable("details");
         Ok(Model {
             id: row.text("id")?,
             name: row.text("name")?,
@@ -79,9 +81,9 @@ impl Record for Model {
             model: row.text("model")?,
             credential_id: row.optional_text("credential_id")?,
             blocked: row.flag("blocked")?,
-            settings: row.json("settings")?,
-            details: row.json("details")?,
-            stamps: Stamps::default(),
+            settings,
+            details,
+            stamps: Stamps::unreadable(of_settings.or(of_details)),
         })
     }
 

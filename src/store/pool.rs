@@ -5,28 +5,31 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, PgPool, SqlitePool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Backend, Location, Row, Statement, StoreError, Transaction, migrations};
+use super::{
+    Backend, Location, Row, Statement, StoreError, Transaction, migrations,
+    postgres::{Server, timely},
+    transaction::Inner,
+};
 
 /// How long anybody waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a writer of SQLite waits for the one before it, which may be another process.
 const BUSY: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 4;
-const POSTGRES_CONNECTIONS: u32 = 10;
 
 /// Connections.
 pub(super) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Arc<Server>),
 }
 
 /// Runs a statement on a pool or a transaction of either database.
@@ -45,18 +48,8 @@ impl Pool {
         match location {
             Location::Sqlite(path) => open_sqlite(path).await.map(Pool::Sqlite),
             Location::Postgres(url) => {
-                let options: PgConnectOptions = url
-                    .expose()
-                    .parse()
-                    .map_err(|_| StoreError::Url("it is malformed".to_owned()))?;
-                let options = options.application_name("ai-gateway");
-                let pool = PgPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(PATIENCE)
-                    .connect_with(options.disable_statement_logging())
-                    .await?;
-                migrate(migrations::migrator(Backend::Postgres).run(&pool).await)?;
-                Ok(Pool::Postgres(pool))
+                let server = Server::open(url.expose()).await?;
+                Ok(Pool::Postgres(Arc::new(server)))
             }
         }
     }
@@ -69,49 +62,79 @@ impl Pool {
     }
 
     pub(super) async fn all(&self, mut statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
+        match self {
             Pool::Sqlite(pool) => {
                 let rows = on!(pool, statement, for_sqlite, fetch_all);
-                rows.into_iter().map(Row::Sqlite).collect()
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Pool::Postgres(pool) => {
-                let rows = on!(pool, statement, for_postgres, fetch_all);
-                rows.into_iter().map(Row::Postgres).collect()
+            Pool::Postgres(server) => {
+                let pool = server.pool();
+                let done = timely(async {
+                    let rows = on!(&pool, statement, for_postgres, fetch_all);
+                    Ok(rows.into_iter().map(Row::Postgres).collect())
+                });
+                let done = done.await;
+                server.judge(&pool, &done);
+                done
             }
-        })
+        }
     }
 
     pub(super) async fn first(
         &self,
         mut statement: Statement<'_>,
     ) -> Result<Option<Row>, StoreError> {
-        Ok(match self {
-            Pool::Sqlite(pool) => on!(pool, statement, for_sqlite, fetch_optional).map(Row::Sqlite),
-            Pool::Postgres(pool) => {
-                on!(pool, statement, for_postgres, fetch_optional).map(Row::Postgres)
+        match self {
+            Pool::Sqlite(pool) => {
+                Ok(on!(pool, statement, for_sqlite, fetch_optional).map(Row::Sqlite))
             }
-        })
+            Pool::Postgres(server) => {
+                let pool = server.pool();
+                let done = timely(async {
+                    let row = on!(&pool, statement, for_postgres, fetch_optional);
+                    Ok(row.map(Row::Postgres))
+                });
+                let done = done.await;
+                server.judge(&pool, &done);
+                done
+            }
+        }
     }
 
     pub(super) async fn run(&self, mut statement: Statement<'_>) -> Result<u64, StoreError> {
-        Ok(match self {
-            Pool::Sqlite(pool) => on!(pool, statement, for_sqlite, execute).rows_affected(),
-            Pool::Postgres(pool) => on!(pool, statement, for_postgres, execute).rows_affected(),
-        })
+        match self {
+            Pool::Sqlite(pool) => Ok(on!(pool, statement, for_sqlite, execute).rows_affected()),
+            Pool::Postgres(server) => {
+                let pool = server.pool();
+                let done = timely(async {
+                    Ok(on!(&pool, statement, for_postgres, execute).rows_affected())
+                });
+                let done = done.await;
+                server.judge(&pool, &done);
+                done
+            }
+        }
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(match self {
             // A reader that becomes a writer may find that another was faster; this one waits first.
-            Pool::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Pool::Sqlite(pool) => {
+                Transaction(Inner::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+            }
+            Pool::Postgres(server) => {
+                let pool = server.pool();
+                let begun = timely(async { Ok(pool.begin().await?) }).await;
+                server.judge(&pool, &begun);
+                Transaction(Inner::Postgres(begun?, server.clone(), pool))
+            }
         })
     }
 
     pub(super) async fn close(&self) {
         match self {
             Pool::Sqlite(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
+            Pool::Postgres(server) => server.pool().close().await,
         }
     }
 }
@@ -176,11 +199,19 @@ fn prepare(path: &Path) -> io::Result<File> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let lock = private(Path::new(&beside))?;
+    // A copy, or a backup that was put in place, may have brought its own.
+    for kind in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(kind);
+        if Path::new(&beside).exists() {
+            drop(private(Path::new(&beside))?);
+        }
+    }
     lock.lock()?;
     Ok(lock)
 }
 
-fn migrate(result: Result<(), sqlx::migrate::MigrateError>) -> Result<(), StoreError> {
+pub(super) fn migrate(result: Result<(), sqlx::migrate::MigrateError>) -> Result<(), StoreError> {
     use sqlx::migrate::MigrateError;
     result.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {

@@ -42,13 +42,14 @@ impl Record for Project {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (terms, unreadable) = row.json_if_readable("terms");
         Ok(Project {
             id: row.text("id")?,
             alias: row.optional_text("alias")?,
             team_id: row.optional_text("team_id")?,
             blocked: row.flag("blocked")?,
-            terms: row.json("terms")?,
-            stamps: Stamps::default(),
+            terms,
+            stamps: Stamps::unreadable(unreadable),
         })
     }
 

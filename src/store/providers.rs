@@ -1,6 +1,8 @@
 //! Providers beside those of the configuration. They hold what the configuration's hold, but no secret:
 //! those are credentials.
 
+use serde_json::Value as Json;
+
 use super::{Kind, Record, Row, Stamps, StoreError, Value, fields};
 use crate::config;
 
@@ -11,6 +13,8 @@ pub struct StoredProvider {
     pub name: String,
     /// What the configuration would say of it.
     pub settings: config::Provider,
+    /// Settings that a later version wrote, and this one does not know.
+    pub unknown: Vec<String>,
     /// Who made it and when.
     pub stamps: Stamps,
 }
@@ -27,10 +31,23 @@ impl Record for StoredProvider {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (written, mut why) = row.json_if_readable::<Json>("settings");
+        let (mut known, mut unknown) = (written, Vec::new());
+        if let Ok(all) = serde_json::to_value(config::Provider::default()) {
+            unknown = take_unknown(&mut known, &all);
+        }
+        let settings = match (&why, serde_json::from_value(known)) {
+            (None, Ok(settings)) => settings,
+            (_, read) => {
+                why = why.or(read.err().map(|error| format!("`settings`: {error}")));
+                config::Provider::default()
+            }
+        };
         Ok(StoredProvider {
             name: row.text("name")?,
-            settings: row.json("settings")?,
-            stamps: Stamps::default(),
+            settings,
+            unknown,
+            stamps: Stamps::unreadable(why),
         })
     }
 
@@ -58,4 +75,28 @@ impl Record for StoredProvider {
         }
         Ok(())
     }
+}
+
+/// Takes members away that `like` does not have, and those of its members that have members. Answers their
+/// names. Where `like` has none at all, they are names that people choose.
+fn take_unknown(value: &mut Json, like: &Json) -> Vec<String> {
+    let (Some(members), Some(known)) = (value.as_object_mut(), like.as_object()) else {
+        return Vec::new();
+    };
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let mut unknown = Vec::new();
+    members.retain(|name, value| match known.get(name) {
+        Some(like) => {
+            let within = take_unknown(value, like).into_iter();
+            unknown.extend(within.map(|inner| format!("{name}.{inner}")));
+            true
+        }
+        None => {
+            unknown.push(name.clone());
+            false
+        }
+    });
+    unknown
 }

@@ -62,6 +62,19 @@ pub struct Stamps {
     pub last_used_at: Option<i64>,
     /// When its budget's period began; `None` where nothing has been spent.
     pub period_started_at: Option<i64>,
+    /// Why what is said of it in JSON cannot be read: by a damage, or as a later version wrote it. It is as
+    /// good as blocked then, can be deleted, and cannot be changed.
+    pub unreadable: Option<String>,
+}
+
+impl Stamps {
+    /// Those of a record that has just been read; the store fills in the rest.
+    pub(super) fn unreadable(why: Option<String>) -> Self {
+        Stamps {
+            unreadable: why,
+            ..Stamps::default()
+        }
+    }
 }
 
 const STAMPS: [&str; 4] = ["created_by", "updated_by", "created_at", "updated_at"];
@@ -77,31 +90,46 @@ pub(super) fn select<R: Record>() -> String {
             "SELECT {columns}, CAST(s.amount AS TEXT) AS spend, CAST(s.total AS TEXT) AS total, \
              s.last_used_at, s.period_started_at FROM {table} r LEFT JOIN spend s ON s.scope = '{scope}' AND s.id = r.{id}"
         ),
-        _ => format!("SELECT {columns} FROM {table} r"),
+        _ => select_plain::<R>(),
     }
 }
 
-/// Reads a record of an answer to [`select`].
-pub(super) fn read<R: Record>(row: &Row) -> Result<R, StoreError> {
+/// The same without its spending.
+pub(super) fn select_plain<R: Record>() -> String {
+    let columns = R::COLUMNS.iter().chain(&STAMPS);
+    let columns: Vec<String> = columns.map(|name| format!("r.{name}")).collect();
+    format!("SELECT {} FROM {} r", columns.join(", "), R::TABLE)
+}
+
+/// Reads a record of an answer to [`select_plain`].
+pub(super) fn read_plain<R: Record>(row: &Row) -> Result<R, StoreError> {
     let mut record = R::read(row)?;
-    let mut stamps = Stamps {
+    let stamps = Stamps {
         created_by: row.optional_text("created_by")?,
         updated_by: row.optional_text("updated_by")?,
         created_at: row.integer("created_at")?,
         updated_at: row.integer("updated_at")?,
+        unreadable: record.stamps().unreadable.take(),
         ..Stamps::default()
     };
+    *record.stamps() = stamps;
+    Ok(record)
+}
+
+/// Reads a record of an answer to [`select`].
+pub(super) fn read<R: Record>(row: &Row) -> Result<R, StoreError> {
+    let mut record = read_plain::<R>(row)?;
     if R::SCOPE.is_some() {
+        let stamps = record.stamps();
         stamps.spend = row.optional_amount("spend")?.unwrap_or_default();
         stamps.total_spend = row.optional_amount("total")?.unwrap_or_default();
         stamps.last_used_at = row.optional_integer("last_used_at")?;
         stamps.period_started_at = row.optional_integer("period_started_at")?;
     }
-    *record.stamps() = stamps;
     Ok(record)
 }
 
-fn id_column<R: Record>() -> &'static str {
+pub(super) fn id_column<R: Record>() -> &'static str {
     R::COLUMNS.first().copied().unwrap_or_default()
 }
 
@@ -178,6 +206,10 @@ impl Transaction {
         record: &mut R,
         by: Option<&str>,
     ) -> Result<(), StoreError> {
+        if let Some(why) = &record.stamps().unreadable {
+            let (what, why) = (R::WHAT, why.clone());
+            return Err(StoreError::Unreadable { what, why });
+        }
         record.check()?;
         let stamps = record.stamps();
         stamps.updated_at = now();

@@ -203,6 +203,18 @@ impl Row {
         }
     }
 
+    /// What is in a column of JSON text; nothing, and why, where that cannot be read.
+    pub(super) fn json_if_readable<T>(&self, column: &str) -> (T, Option<String>)
+    where
+        T: serde::de::DeserializeOwned + Default,
+    {
+        match self.json(column) {
+            Ok(value) => (value, None),
+            Err(StoreError::Unreadable { why, .. }) => (T::default(), Some(why)),
+            Err(error) => (T::default(), Some(error.to_string())),
+        }
+    }
+
     /// What is in a column of JSON text.
     ///
     /// # Errors

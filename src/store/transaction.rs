@@ -1,71 +1,96 @@
 //! Several statements that take effect together or not at all. One that is dropped takes none.
 
-use sqlx::{Postgres, Sqlite};
+use std::sync::Arc;
 
-use super::{Backend, Row, Statement, StoreError, pool::on};
+use sqlx::{PgPool, Postgres, Sqlite};
+
+use super::{
+    Backend, Row, Statement, StoreError,
+    pool::on,
+    postgres::{Server, timely},
+};
 
 /// A transaction of either database.
-pub enum Transaction {
-    /// Of SQLite; nobody else writes meanwhile.
+pub struct Transaction(pub(super) Inner);
+
+pub(super) enum Inner {
+    /// Nobody else writes meanwhile.
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    /// Of Postgres.
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    /// And whose connection it has.
+    Postgres(sqlx::Transaction<'static, Postgres>, Arc<Server>, PgPool),
 }
 
 impl Transaction {
     /// Which database it is.
     pub fn backend(&self) -> Backend {
-        match self {
-            Transaction::Sqlite(_) => Backend::Sqlite,
-            Transaction::Postgres(_) => Backend::Postgres,
+        match &self.0 {
+            Inner::Sqlite(_) => Backend::Sqlite,
+            Inner::Postgres(..) => Backend::Postgres,
         }
     }
 
     /// All rows that a statement answers.
     ///
     /// # Errors
-    /// `Away` and `Refused`.
+    /// `Away`, `Unable` and `Refused`.
     pub async fn all(&mut self, mut statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Transaction::Sqlite(inner) => {
+        match &mut self.0 {
+            Inner::Sqlite(inner) => {
                 let rows = on!(&mut **inner, statement, for_sqlite, fetch_all);
-                rows.into_iter().map(Row::Sqlite).collect()
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Transaction::Postgres(inner) => {
-                let rows = on!(&mut **inner, statement, for_postgres, fetch_all);
-                rows.into_iter().map(Row::Postgres).collect()
+            Inner::Postgres(inner, server, pool) => {
+                let done = timely(async {
+                    let rows = on!(&mut **inner, statement, for_postgres, fetch_all);
+                    Ok(rows.into_iter().map(Row::Postgres).collect())
+                });
+                let done = done.await;
+                server.judge(pool, &done);
+                done
             }
-        })
+        }
     }
 
     /// The first row that a statement answers.
     ///
     /// # Errors
-    /// `Away` and `Refused`.
+    /// `Away`, `Unable` and `Refused`.
     pub async fn first(&mut self, mut statement: Statement<'_>) -> Result<Option<Row>, StoreError> {
-        Ok(match self {
-            Transaction::Sqlite(inner) => {
-                on!(&mut **inner, statement, for_sqlite, fetch_optional).map(Row::Sqlite)
+        match &mut self.0 {
+            Inner::Sqlite(inner) => {
+                let row = on!(&mut **inner, statement, for_sqlite, fetch_optional);
+                Ok(row.map(Row::Sqlite))
             }
-            Transaction::Postgres(inner) => {
-                on!(&mut **inner, statement, for_postgres, fetch_optional).map(Row::Postgres)
+            Inner::Postgres(inner, server, pool) => {
+                let done = timely(async {
+                    let row = on!(&mut **inner, statement, for_postgres, fetch_optional);
+                    Ok(row.map(Row::Postgres))
+                });
+                let done = done.await;
+                server.judge(pool, &done);
+                done
             }
-        })
+        }
     }
 
     /// Carries a statement out, and answers how many rows it touched.
     ///
     /// # Errors
-    /// `Away` and `Refused`.
+    /// `Away`, `Unable` and `Refused`.
     pub async fn run(&mut self, mut statement: Statement<'_>) -> Result<u64, StoreError> {
-        Ok(match self {
-            Transaction::Sqlite(inner) => {
-                on!(&mut **inner, statement, for_sqlite, execute).rows_affected()
+        match &mut self.0 {
+            Inner::Sqlite(inner) => {
+                Ok(on!(&mut **inner, statement, for_sqlite, execute).rows_affected())
             }
-            Transaction::Postgres(inner) => {
-                on!(&mut **inner, statement, for_postgres, execute).rows_affected()
+            Inner::Postgres(inner, server, pool) => {
+                let done = timely(async {
+                    Ok(on!(&mut **inner, statement, for_postgres, execute).rows_affected())
+                });
+                let done = done.await;
+                server.judge(pool, &done);
+                done
             }
-        })
+        }
     }
 
     /// Makes it so.
@@ -73,9 +98,13 @@ impl Transaction {
     /// # Errors
     /// `Away`: then it may or may not have happened.
     pub async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Transaction::Sqlite(inner) => inner.commit().await?,
-            Transaction::Postgres(inner) => inner.commit().await?,
+        match self.0 {
+            Inner::Sqlite(inner) => inner.commit().await?,
+            Inner::Postgres(inner, server, pool) => {
+                let done = timely(async { Ok(inner.commit().await?) }).await;
+                server.judge(&pool, &done);
+                done?;
+            }
         }
         Ok(())
     }

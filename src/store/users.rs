@@ -53,14 +53,15 @@ impl Record for User {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (terms, unreadable) = row.json_if_readable("terms");
         Ok(User {
             id: row.text("id")?,
             alias: row.optional_text("alias")?,
             email: row.optional_text("email")?,
             role: row.text("role")?,
             blocked: row.flag("blocked")?,
-            terms: row.json("terms")?,
-            stamps: Stamps::default(),
+            terms,
+            stamps: Stamps::unreadable(unreadable),
         })
     }
 

@@ -9,6 +9,7 @@ pub mod reload;
 mod retention;
 mod shadow;
 pub mod store;
+mod tidy;
 mod usage;
 
 use std::{path::PathBuf, sync::Arc};
@@ -77,6 +78,7 @@ impl BackgroundService for Tasks {
             store::keep(&self.gateway, &self.records),
             limits::sync(&self.gateway),
             limits::alert(&self.gateway),
+            tidy::run(&self.gateway),
             drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
         );
     }

@@ -194,10 +194,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "store.database_url",
             old.store.database_url != new.store.database_url,
         ),
-        (
-            "store.encryption_key",
-            old.store.encryption_key != new.store.encryption_key,
-        ),
     ]
     .into_iter()
     .filter_map(|(name, is_changed)| is_changed.then_some(name))

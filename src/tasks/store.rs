@@ -1,39 +1,67 @@
-//! Keeps what was read of the store up to date: Postgres says when something has changed, SQLite is looked
-//! at twice a second. While the store is away requests are served by what was read before.
+//! Keeps what was read of the store up to date: Postgres says when something has changed, and both are looked
+//! at several times a second. While the store is away requests are served by what was read before.
+
+mod wake;
 
 use std::{path::Path, time::Duration};
 
 use log::Level;
-use sqlx::postgres::PgListener;
+use tokio::{sync::Notify, time::timeout};
 
 use super::reload;
 use crate::{
     config::StoreSettings,
     gateway::Gateway,
-    store::{CHANNEL, Changes, Location, Store, StoreError, credentials::seal::Sealer, now},
+    secret::Secret,
+    store::{Changes, Location, Store, StoreError, credentials::seal::Sealer},
     telemetry::logging::{event, write_event},
 };
+use wake::Wake;
 
-/// How often SQLite is looked at. Another process may have changed it: the command line.
-const LOOK: Duration = Duration::from_millis(300);
-/// How often Postgres is looked at though it said nothing: a connection may have died in silence.
-const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+/// How long it may take to find out whether something has changed.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long nobody asks a store that is away.
 const AWAY: Duration = Duration::from_secs(1);
 /// How long the start waits for a store.
 const FIRST_READ: Duration = Duration::from_secs(30);
-/// How long changes are remembered for processes that could not read them, in milliseconds.
-const REMEMBERED: i64 = 86_400_000;
-const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// Where the store is, what opens its credentials, and how far it has been read.
 pub struct Records {
     /// Where it is; `None` where there is none.
     location: Option<Location>,
-    /// What opens its credentials.
-    sealer: Sealer,
     /// The last change that was read; `None` where nothing has been.
     seen: Option<i64>,
+    opening: Opening,
+}
+
+/// What opens the store's credentials.
+struct Opening {
+    written: Option<Secret>,
+    sealer: Sealer,
+}
+
+impl Opening {
+    fn new(written: Option<&Secret>) -> Result<Self, StoreError> {
+        Ok(Opening {
+            written: written.cloned(),
+            sealer: Sealer::new(written)?,
+        })
+    }
+
+    /// Takes the encryption keys that the configuration names now. Whether they are others.
+    fn follow(&mut self, gateway: &Gateway) -> bool {
+        let written = gateway.written.load();
+        let written = written.store.encryption_key.as_ref();
+        if self.written.as_ref() == written {
+            return false;
+        }
+        match Sealer::new(written) {
+            Ok(sealer) => self.sealer = sealer,
+            Err(error) => log::error!("{error}; the encryption keys stay as they were"),
+        }
+        self.written = written.cloned();
+        true
+    }
 }
 
 impl Records {
@@ -44,7 +72,7 @@ impl Records {
     pub fn new(settings: &StoreSettings, directory: &Path) -> Result<Self, StoreError> {
         Ok(Records {
             location: Some(Location::of(settings.database_url.as_ref(), directory)?),
-            sealer: Sealer::new(settings.encryption_key.as_ref())?,
+            opening: Opening::new(settings.encryption_key.as_ref())?,
             seen: None,
         })
     }
@@ -57,11 +85,11 @@ impl Records {
         };
         let read = async {
             let store = Store::open(&location).await?;
-            let seen = gateway.read_records(&store, &self.sealer).await;
+            let seen = gateway.read_records(&store, &self.opening.sealer).await;
             store.close().await;
             seen
         };
-        match tokio::time::timeout(FIRST_READ, read).await {
+        match timeout(FIRST_READ, read).await {
             Ok(Ok(seen)) => {
                 self.seen = Some(seen);
                 count(gateway);
@@ -85,8 +113,10 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
     let Some(location) = &records.location else {
         return;
     };
-    let mut seen = records.seen;
-    let mut was_said = seen.is_none();
+    let Ok(opening) = Opening::new(records.opening.written.as_ref()) else {
+        return;
+    };
+    let mut was_said = records.seen.is_none();
     let store = loop {
         match Store::open(location).await {
             Ok(store) => break store,
@@ -99,83 +129,142 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
         tokio::time::sleep(AWAY).await;
     };
     gateway.store.store(Some(store.clone().into()));
-    let mut wake = Wake::new(&store);
-    let mut tidied = None;
-    loop {
-        match catch_up(gateway, &store, &records.sealer, seen).await {
-            Ok(revision) => {
-                if was_said {
-                    event("store_back", &[]);
-                }
-                (seen, was_said) = (Some(revision), false);
-                gateway.progress.set(revision);
-                count(gateway);
-                gateway.metrics.store_up.set(1);
-            }
-            Err(error) => {
-                if !was_said {
-                    say_away(&error.to_string());
-                }
-                was_said = true;
-                gateway.metrics.store_up.set(0);
-                tokio::time::sleep(AWAY).await;
-                continue;
-            }
-        }
-        tidy(&store, &mut tidied).await;
-        tokio::select! {
-            () = wake.wait() => {}
-            () = gateway.progress.asked() => {}
-        }
-    }
-}
-
-/// Reads what has changed after `seen`, and answers how far that was.
-async fn catch_up(
-    gateway: &Gateway,
-    store: &Store,
-    sealer: &Sealer,
-    seen: Option<i64>,
-) -> Result<i64, StoreError> {
-    let (mut seen, mut serves_anew) = (seen, false);
-    let revision = loop {
-        let changes = match seen {
-            Some(seen) => store.changes(seen).await?,
-            None => Changes::Forgotten,
-        };
-        match (changes, seen) {
-            (Changes::These(changes), Some(seen)) if changes.is_empty() => break seen,
-            (Changes::These(changes), _) => {
-                for change in changes {
-                    serves_anew |= gateway.read_change(store, &change).await?;
-                    seen = Some(change.sequence);
-                }
-            }
-            (Changes::Forgotten, _) => {
-                seen = Some(gateway.read_records(store, sealer).await?);
-                serves_anew = true;
-            }
-        }
+    let keeping = Keeping {
+        gateway,
+        store: &store,
+        opening,
+        seen: records.seen,
+        is_stale: false,
+        was_said,
+        rebuild: &Notify::new(),
     };
-    if serves_anew {
-        gateway.read_serving(store, sealer).await?;
-    }
-    if serves_anew && let Err(problems) = reload::rebuild(gateway).await {
-        for problem in problems {
-            write_event(Level::Error, "records_rejected", &[("problem", &problem)]);
-        }
-    }
-    Ok(revision)
+    let rebuilding = rebuild(gateway, keeping.rebuild);
+    tokio::join!(keeping.run(), rebuilding);
 }
 
-/// Forgets changes that everybody has read, now and then.
-async fn tidy(store: &Store, last: &mut Option<std::time::Instant>) {
-    if last.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
-        return;
+/// Builds who serves requests anew whenever it is asked for: apart, for it may have to wait for name servers,
+/// and nobody's revocation waits for those.
+async fn rebuild(gateway: &Gateway, asked: &Notify) {
+    loop {
+        asked.notified().await;
+        let revision = gateway.progress.wanted();
+        if let Err(problems) = reload::rebuild(gateway).await {
+            for problem in problems {
+                write_event(Level::Error, "records_rejected", &[("problem", &problem)]);
+            }
+        }
+        gateway.progress.built(revision);
     }
-    *last = Some(std::time::Instant::now());
-    if let Err(error) = store.forget_changes(now() - REMEMBERED).await {
-        log::debug!("the changes of the store were not tidied up: {error}");
+}
+
+struct Keeping<'a> {
+    gateway: &'a Gateway,
+    store: &'a Store,
+    opening: Opening,
+    /// The last change that was read.
+    seen: Option<i64>,
+    /// Whether credentials are to be opened by other encryption keys than they were.
+    is_stale: bool,
+    /// Whether it was said that the store is away.
+    was_said: bool,
+    rebuild: &'a Notify,
+}
+
+impl Keeping<'_> {
+    async fn run(mut self) {
+        let mut wake = Wake::new(self.store);
+        loop {
+            match self.catch_up().await {
+                Ok(found) => {
+                    wake.found(found);
+                    if self.was_said {
+                        event("store_back", &[]);
+                    }
+                    self.was_said = false;
+                    count(self.gateway);
+                    self.gateway.metrics.store_up.set(1);
+                }
+                Err(error) => {
+                    if !self.was_said {
+                        say_away(&error.to_string());
+                        // The first failure may be that of one connection alone.
+                        self.was_said = true;
+                        wake.forget();
+                        continue;
+                    }
+                    self.gateway.metrics.store_up.set(0);
+                    tokio::time::sleep(AWAY).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = wake.wait() => {}
+                () = self.gateway.progress.asked() => {}
+            }
+        }
+    }
+
+    /// Reads all that has changed, a batch at a time, and answers whether there was something.
+    async fn catch_up(&mut self) -> Result<bool, StoreError> {
+        self.is_stale |= self.opening.follow(self.gateway);
+        if let (true, Some(seen)) = (self.is_stale, self.seen) {
+            self.serve_anew(seen).await?;
+        }
+        self.is_stale = false;
+        let mut found = false;
+        loop {
+            let changes = match self.seen {
+                Some(seen) => self.look(seen).await?,
+                None => Changes::Forgotten,
+            };
+            let (read, serves_anew) = match changes {
+                Changes::These(changes) => {
+                    let Some(last) = changes.last() else {
+                        self.in_force();
+                        return Ok(found);
+                    };
+                    let serves_anew = self.gateway.read_changes(self.store, &changes).await?;
+                    (last.sequence, serves_anew)
+                }
+                Changes::Forgotten => {
+                    let sealer = &self.opening.sealer;
+                    let read = self.gateway.read_records(self.store, sealer).await?;
+                    (read, true)
+                }
+            };
+            found = true;
+            if serves_anew {
+                self.serve_anew(read).await?;
+            }
+            self.seen = Some(read);
+            self.in_force();
+        }
+    }
+
+    /// Looks what has changed. A server that does not answer gets other connections at once.
+    async fn look(&self, seen: i64) -> Result<Changes, StoreError> {
+        match timeout(PATIENCE, self.store.changes(seen)).await {
+            Ok(changes) => changes,
+            Err(_) => {
+                self.store.renew();
+                Err(StoreError::Away("it does not answer in time".to_owned()))
+            }
+        }
+    }
+
+    /// Reads who serves requests, and has them do so.
+    async fn serve_anew(&self, revision: i64) -> Result<(), StoreError> {
+        let sealer = &self.opening.sealer;
+        self.gateway.read_serving(self.store, sealer).await?;
+        self.gateway.progress.wants(revision);
+        self.rebuild.notify_one();
+        Ok(())
+    }
+
+    fn in_force(&self) {
+        if let Some(seen) = self.seen {
+            self.gateway.progress.read(seen);
+        }
     }
 }
 
@@ -186,55 +275,4 @@ fn say_away(why: &str) {
 fn count(gateway: &Gateway) {
     let count = i64::try_from(gateway.keys.count()).unwrap_or(i64::MAX);
     gateway.metrics.keys.set(count);
-}
-
-/// What says that there may be something to read.
-struct Wake<'s> {
-    store: &'s Store,
-    listener: Option<PgListener>,
-}
-
-impl<'s> Wake<'s> {
-    fn new(store: &'s Store) -> Self {
-        Wake {
-            store,
-            listener: None,
-        }
-    }
-
-    /// Waits until something may have changed.
-    async fn wait(&mut self) {
-        let Some(pool) = self.store.postgres() else {
-            return tokio::time::sleep(LOOK).await;
-        };
-        let Some(listener) = &mut self.listener else {
-            // What has changed before it listens is looked for at once.
-            match listen(pool).await {
-                Ok(listener) => self.listener = Some(listener),
-                Err(error) => {
-                    log::warn!("cannot listen for changes of the store: {error}");
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
-            return;
-        };
-        match tokio::time::timeout(LOOK_ANYWAY, listener.try_recv()).await {
-            // It said something, or its connection is another one now; or it has said nothing for long.
-            Ok(Ok(_)) | Err(_) => {}
-            Ok(Err(error)) => {
-                log::warn!("no longer listening for changes of the store: {error}");
-                self.listener = None;
-            }
-        }
-        // All that is said by now is read at once.
-        while let Some(listener) = &mut self.listener
-            && listener.next_buffered().is_some()
-        {}
-    }
-}
-
-async fn listen(pool: &sqlx::PgPool) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
 }

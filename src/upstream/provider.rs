@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, hash_map::DefaultHasher},
+    collections::{HashMap, HashSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     net::SocketAddr,
     path::Path,
@@ -132,6 +132,8 @@ pub struct Provider {
     pub health: Arc<ProviderHealth>,
     /// It with the keys and headers of single projects.
     pub projects: HashMap<Box<str>, Arc<Provider>>,
+    /// Projects whose own key cannot be used: their requests are not sent with another's.
+    pub closed_to: HashSet<Box<str>>,
     host: Arc<Host>,
     peer: HttpPeer,
     websocket_peer: HttpPeer,
@@ -172,6 +174,7 @@ impl Provider {
             secrets,
             models_path: None,
             projects: HashMap::new(),
+            closed_to: HashSet::new(),
             allowed_models: settings.allowed_models,
             name: settings.name.into(),
             name_header: header_value(settings.name),
@@ -220,6 +223,12 @@ impl Provider {
             true => None,
             false => self.projects.get(project?),
         }
+    }
+
+    /// Whether requests of that project are not sent there.
+    pub fn is_closed_to(&self, project: Option<&str>) -> bool {
+        !self.closed_to.is_empty()
+            && project.is_some_and(|project| self.closed_to.contains(project))
     }
 
     /// `text` with `***` for every secret of ours that it repeats.

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{labels::beginning, record::Record};
-use crate::{chat::usage::Usage, error::Outcome, row::Row};
+use crate::{error::Outcome, row::Row};
 
 /// What was tried is left out of the row where it would be longer.
 const MAX_TRIED_BYTES: usize = 16 << 10;
@@ -16,16 +16,6 @@ impl Record<'_> {
         let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let since = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let attempts = self.attempts.len() + usize::from(self.is_trying);
-        let sane = |tokens: u64| tokens.min(MAX_TOKENS);
-        let tokens = self.usage.map(|used| Usage {
-            input: sane(used.input),
-            output: sane(used.output),
-            cached_input: sane(used.cached_input),
-            cache_write: sane(used.cache_write),
-            reasoning: sane(used.reasoning),
-            audio_input: sane(used.audio_input),
-            audio_output: sane(used.audio_output),
-        });
         Row {
             id: self.id,
             at_ms: u64::try_from(since.as_millis()).unwrap_or_default(),
@@ -50,8 +40,8 @@ impl Record<'_> {
             error: self.error,
             cache: self.cache,
             stream: self.stream,
-            tokens,
-            is_estimated: false,
+            tokens: self.used.map(|used| used.usage.capped(MAX_TOKENS)),
+            is_estimated: self.used.is_some_and(|used| used.is_estimated),
             cost: self.cost,
             latency_us: micros(self.latency),
             first_byte_us: self.first_byte.map(micros),

@@ -3,6 +3,7 @@
 use std::{
     fmt::{Display, Write as _},
     io::Write as _,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -35,6 +36,32 @@ pub struct Attempt {
     /// What went wrong, in the words of whoever noticed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What it used, where that is known.
+    #[serde(skip)]
+    pub used: Option<Used>,
+}
+
+/// What an attempt used, or a whole request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens by kind.
+    pub usage: Usage,
+    /// Whether the gateway counted them itself, for the provider did not come to say.
+    pub is_estimated: bool,
+    /// What it cost; `None` where that is not known.
+    pub cost: Option<Usd>,
+}
+
+impl Used {
+    /// Both together. What they cost is known where each is.
+    #[must_use]
+    pub fn plus(self, other: Used) -> Used {
+        Used {
+            usage: self.usage.plus(other.usage),
+            is_estimated: self.is_estimated || other.is_estimated,
+            cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
+        }
+    }
 }
 
 /// A finished request, for the log and for the journal. Absent values are left out of the line.
@@ -45,7 +72,7 @@ pub struct Record<'a> {
     /// When its head had arrived.
     pub at: SystemTime,
     /// The client's address.
-    pub client: Option<std::net::IpAddr>,
+    pub client: Option<IpAddr>,
     /// What keys are told apart by.
     pub account: Option<&'a str>,
     /// The name of the key that it used.
@@ -100,9 +127,9 @@ pub struct Record<'a> {
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
-    /// What the provider counted.
-    pub usage: Option<Usage>,
-    /// What it cost; `None` where that is not known.
+    /// What all attempts used.
+    pub used: Option<Used>,
+    /// What the request cost; `None` where that is not known.
     pub cost: Option<Usd>,
 }
 
@@ -136,8 +163,12 @@ impl Record<'_> {
         if let Some(first_byte) = self.first_byte {
             let _ = write!(line, " first_byte={}ms", first_byte.as_millis());
         }
-        if let Some(usage) = self.usage {
-            let _ = write!(line, " tokens={}+{}", usage.input, usage.output);
+        if let Some(used) = self.used {
+            let (usage, about) = (used.usage, if used.is_estimated { "~" } else { "" });
+            let _ = write!(line, " tokens={about}{}+{}", usage.input, usage.output);
+            if let Some(cost) = self.cost {
+                let _ = write!(line, " cost_usd={about}{cost}");
+            }
         }
         if self.attempts.len() > 1 || self.error.is_some() {
             for attempt in self.attempts {
@@ -161,7 +192,11 @@ impl Record<'_> {
             line,
             r#"{{"time":"{time}","level":"info","event":"request""#
         );
-        let client = self.client.map(|client| client.to_string());
+        if let Some(client) = self.client {
+            line.extend_from_slice(br#","client":""#);
+            write_address(&mut line, client);
+            line.push(b'"');
+        }
         let mut text = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 line.extend_from_slice(name.as_bytes());
@@ -169,7 +204,6 @@ impl Record<'_> {
             }
         };
         text(r#","id":"#, Some(self.id));
-        text(r#","client":"#, client.as_deref());
         text(r#","key":"#, self.key);
         text(r#","team":"#, self.team);
         text(r#","user":"#, self.user);
@@ -182,29 +216,55 @@ impl Record<'_> {
         text(r#","cache":"#, self.cache);
         text(r#","error":"#, self.error);
         text(r#","key_fault":"#, self.key_fault);
-        let _ = write!(
-            line,
-            r#","status":{},"stream":{},"latency_ms":{},"bytes_in":{},"bytes_out":{}"#,
-            self.status,
-            self.stream,
-            self.latency.as_millis(),
-            self.bytes_in,
-            self.bytes_out
-        );
+        let stream = if self.stream { "true" } else { "false" };
+        line.extend_from_slice(br#","stream":"#);
+        line.extend_from_slice(stream.as_bytes());
+        let mut number = |name: &str, value: u64| {
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        };
+        number(r#","status":"#, self.status.into());
+        number(r#","latency_ms":"#, milliseconds(self.latency));
+        number(r#","bytes_in":"#, self.bytes_in as u64);
+        number(r#","bytes_out":"#, self.bytes_out as u64);
         if let Some(first_byte) = self.first_byte {
-            let _ = write!(line, r#","first_byte_ms":{}"#, first_byte.as_millis());
+            number(r#","first_byte_ms":"#, milliseconds(first_byte));
         }
-        if let Some(cost) = self.cost {
-            let _ = write!(line, r#","cost_usd":{cost}"#);
-        }
+        let _ = match (self.cost, &self.used) {
+            (Some(cost), _) => write!(line, r#","cost_usd":{cost}"#),
+            (None, Some(_)) => write!(line, r#","cost_usd":null"#),
+            (None, None) => Ok(()),
+        };
         line.extend_from_slice(br#","attempts":"#);
         let _ = serde_json::to_writer(&mut line, self.attempts);
-        if let Some(usage) = &self.usage {
+        if let Some(used) = &self.used {
             line.extend_from_slice(br#","usage":"#);
-            let _ = serde_json::to_writer(&mut line, usage);
+            let _ = serde_json::to_writer(&mut line, &used.usage);
+            if used.is_estimated {
+                line.extend_from_slice(br#","estimated":true"#);
+            }
         }
         line.push(b'}');
         line
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    let whole = span.as_secs().saturating_mul(1000);
+    whole.saturating_add(span.subsec_millis().into())
+}
+
+/// An address as it is usually written; that of version 4 by hand, for it is on every line.
+fn write_address(line: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(four) = address else {
+        let _ = write!(line, "{address}");
+        return;
+    };
+    for (place, octet) in four.octets().into_iter().enumerate() {
+        if place > 0 {
+            line.push(b'.');
+        }
+        line.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
 }
 
@@ -237,11 +297,12 @@ mod tests {
             status: None,
             ms: 3,
             detail: Some("line\nbreak".into()),
+            used: None,
         }];
         let record = Record {
             id: "req_1",
             at: SystemTime::now(),
-            client: None,
+            client: Some([203, 0, 113, 9].into()),
             account: None,
             key: Some("app"),
             team: None,
@@ -269,17 +330,40 @@ mod tests {
             overhead: Duration::ZERO,
             bytes_in: 100,
             bytes_out: 10,
-            usage: None,
+            used: Some(Used {
+                usage: Usage {
+                    input: 3,
+                    output: 5,
+                    ..Usage::default()
+                },
+                is_estimated: true,
+                cost: Some(Usd::from_pico(125_000_000)),
+            }),
             cost: Some(Usd::from_pico(125_000_000)),
         };
         let line = record.line(true);
         assert!(!line.contains(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["event"], "request");
+        assert_eq!(
+            (&value["client"], &value["latency_ms"]),
+            (&"203.0.113.9".into(), &12.into())
+        );
         assert_eq!(value["attempts"][0]["outcome"], "refused");
         assert_eq!(value["cost_usd"], 0.000_125);
         assert!(record.tried().unwrap().contains("refused"));
+        assert_eq!(
+            (&value["estimated"], &value["usage"]["output"]),
+            (&true.into(), &5.into())
+        );
         let text = String::from_utf8(record.line(false)).unwrap();
+        assert!(text.contains(" tokens=~3+5 cost_usd=~0.000125 "), "{text}");
+        let free = Record {
+            cost: None,
+            ..record
+        };
+        let value: serde_json::Value = serde_json::from_slice(&free.line(true)).unwrap();
+        assert_eq!(value.get("cost_usd"), Some(&serde_json::Value::Null));
         assert!(
             text.contains("status=502") && text.contains("attempt=openai:refused"),
             "{text}"

@@ -98,6 +98,7 @@ def schemathesis(gateway: place.Gateway, options) -> None:
         "--header", f"Authorization: Bearer {place.MASTER}", "--checks", CHECKS, "--continue-on-failure",
         "--phases", "examples,coverage,fuzzing", "--max-examples", str(options.examples), "--seed", str(options.seed),
         "--suppress-health-check", "all", "--no-shrink", "--warnings", "off", "--max-failures", "60",
+        "--request-timeout", "60", "--workers", "2",
     ]
     run(command, dict(os.environ))
 

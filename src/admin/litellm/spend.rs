@@ -279,8 +279,9 @@ fn price(call: &Call, name: &str) -> Option<&'static Price> {
         pricing::price(&kind(provider), model)
     };
     let of_any = || {
-        let mut kinds = crate::providers::catalog().keys();
-        kinds.find_map(|kind| pricing::price(kind, name))
+        // What runs on one's own machine is free whatever its name: that says nothing of this one.
+        let mut kinds = crate::providers::catalog().iter();
+        kinds.find_map(|(kind, entry)| pricing::price(kind, name).filter(|_| !entry.local))
     };
     of_target.or_else(with_provider).or_else(of_any)
 }

@@ -280,15 +280,17 @@ impl Operation for Change {
         _: Nothing,
         said: CredentialChange,
     ) -> Result<CredentialView, Refusal> {
-        let store = call.store()?;
-        let changed = store.update::<Credential>(call.path("id"), call.by(), |credential| {
+        let (store, sealer) = (call.store()?, sealer(&call)?);
+        let change = |credential: &mut Credential| {
             said.label.apply(&mut credential.label);
             said.project_id.apply(&mut credential.project_id);
             credential.blocked = said.blocked.unwrap_or(credential.blocked);
             let is_reserved = said.reserved.unwrap_or(credential.is_reserved());
             said.details.apply_or_default(&mut credential.details);
             reserve(is_reserved, &mut credential.details);
-            Ok(())
+        };
+        let changed = store.update::<Credential>(call.path("id"), call.by(), |credential| {
+            credential.change(&sealer, change)
         });
         Ok(changed.await?.into())
     }

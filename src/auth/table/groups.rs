@@ -54,7 +54,7 @@ impl Groups {
             None => {
                 let mut cells = self.cells(kind).write();
                 if let Some(group) = cells.get(id) {
-                    group.replace(Standing::default());
+                    group.forget();
                     if Arc::strong_count(group) == 1 {
                         cells.remove(id);
                     }
@@ -71,7 +71,7 @@ impl Groups {
                 return true;
             }
             if group.now().known {
-                group.replace(Standing::default());
+                group.forget();
             }
             Arc::strong_count(group) > 1
         });
@@ -91,7 +91,7 @@ impl Groups {
 pub fn standing(alias: Option<&str>, terms: Terms, blocked: bool, since: i64) -> Standing {
     Standing {
         alias: alias.map(Into::into),
-        terms,
+        terms: terms.for_requests(),
         blocked,
         known: true,
         since,

@@ -136,6 +136,15 @@ impl Loader<'_> {
             self.unreadable += 1;
             return None;
         };
+        let terms = terms.for_requests();
+        if terms == *self.nothing {
+            return Some(self.nothing.clone());
+        }
+        // Keys that differ in what is kept of them alone share the rest.
+        let text = serde_json::to_string(&terms).unwrap_or_default();
+        if let Some(known) = self.terms.get(&*text) {
+            return Some(known.clone());
+        }
         let terms = Arc::new(terms);
         if self.terms.len() < MAX_KNOWN_TERMS {
             self.terms.insert(text.into(), terms.clone());

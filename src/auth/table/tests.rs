@@ -111,6 +111,29 @@ fn keys_are_told_apart_by_how_they_stand() {
 }
 
 #[test]
+fn keys_that_differ_in_what_no_request_needs_share_their_terms() {
+    let table = KeyTable::default();
+    let mut loader = table.load_all();
+    for (text, terms) in [
+        ("a", r#"{"models":["m"],"metadata":{"a":1}}"#),
+        ("b", r#"{"models":["m"],"kept":{"b":1}}"#),
+        ("c", r#"{"metadata":{"a":1}}"#),
+        ("d", "{}"),
+    ] {
+        loader.put(&LoadedKey { terms, ..key(text) });
+    }
+    loader.complete();
+    let terms = |text: &str| match table.find(&virtual_key::hash(text)) {
+        Found::Usable(identity) => identity.profile.as_ref().unwrap().terms.clone(),
+        _ => panic!("not usable"),
+    };
+    assert!(Arc::ptr_eq(&terms("a"), &terms("b")));
+    assert!(Arc::ptr_eq(&terms("c"), &terms("d")));
+    assert_eq!(terms("a").models, ["m"]);
+    assert!(terms("a").metadata.is_empty());
+}
+
+#[test]
 fn what_is_not_read_again_is_gone() {
     let table = KeyTable::default();
     let mut first = table.load_all();

@@ -14,7 +14,10 @@ use super::{
     BY, create, find, reference,
     view::View,
 };
-use crate::{identity::period::Period, store::keys::Key};
+use crate::{
+    identity::period::Period,
+    store::{StoreError, Transaction, keys::Key},
+};
 
 /// What changes.
 #[derive(Debug, Clone, Args)]
@@ -135,22 +138,22 @@ pub(super) fn rotate(arguments: &RotateArguments) -> ExitCode {
 
 /// Revokes keys: all of them, or none where one is not known.
 pub(super) fn revoke(arguments: &EndArguments) -> ExitCode {
-    end(arguments, "revoked", async |opened, key| {
-        opened.store.revoke_key(&key.id, BY).await
+    end(arguments, "revoked", async |transaction, key| {
+        transaction.revoke_key(&key.id, BY).await
     })
 }
 
 /// Deletes keys: all of them, or none where one is not known.
 pub(super) fn delete(arguments: &EndArguments) -> ExitCode {
-    end(arguments, "deleted", async |opened, key| {
-        opened.store.delete_key(&key.id).await
+    end(arguments, "deleted", async |transaction, key| {
+        transaction.delete_key(&key.id).await
     })
 }
 
 fn end(
     arguments: &EndArguments,
     done: &str,
-    work: impl AsyncFn(&super::Opened, &Key) -> Result<Key, crate::store::StoreError>,
+    work: impl AsyncFn(&mut Transaction, &Key) -> Result<Key, StoreError>,
 ) -> ExitCode {
     let references: Result<Vec<String>, String> =
         arguments.keys.iter().map(|key| reference(key)).collect();
@@ -160,10 +163,14 @@ fn end(
             for reference in &references {
                 keys.push(find(opened, reference).await?);
             }
+            keys.sort_by(|one, other| one.id.cmp(&other.id));
+            keys.dedup_by(|one, other| one.id == other.id);
+            let mut transaction = opened.store.begin().await?;
             let mut ended = Vec::new();
             for key in &keys {
-                ended.push(work(opened, key).await?);
+                ended.push(work(&mut transaction, key).await?);
             }
+            transaction.commit().await?;
             Ok(ended)
         })
     });

@@ -14,7 +14,10 @@ use super::{
     BY,
     view::Made,
 };
-use crate::store::keys::{Created, Key, NewKey};
+use crate::store::{
+    keys::{Created, Key, NewKey},
+    now,
+};
 
 /// How the key is to be.
 #[derive(Debug, Clone, Args)]
@@ -56,6 +59,9 @@ pub(super) fn run(arguments: &CreateArguments) -> ExitCode {
         false => Ok(None),
     };
     let made = custom.and_then(|custom| {
+        if arguments.expires.is_some_and(|at| at <= now()) {
+            return Err("--expires: the key would be over before it is made".to_owned());
+        }
         let mut key = Key {
             label: arguments.label.clone(),
             team_id: arguments.team.clone(),

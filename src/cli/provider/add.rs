@@ -15,7 +15,7 @@ use crate::{
     providers::{Auth, with_version},
     secret::Secret,
     store::{
-        StoreError,
+        Kind, Record, StoreError,
         credentials::{API_KEY, Credential, HEADER, Secrets},
         projects::Project,
         providers::StoredProvider,
@@ -160,18 +160,29 @@ async fn save(
         credential.seal(secrets, &opened.sealer)?;
     }
     let is_new = provider.is_some();
+    // Both or neither.
+    let mut transaction = opened.store.begin().await?;
     if let Some(settings) = provider {
-        let provider = StoredProvider {
+        let mut provider = StoredProvider {
             name: name.clone(),
             settings,
             ..StoredProvider::default()
         };
-        opened.store.create(provider, BY).await?;
+        transaction.insert(&mut provider, BY).await?;
+        transaction
+            .changed(Kind::Provider, &provider.changes())
+            .await?;
     }
     let credential = match secrets.is_empty() {
         true => None,
-        false => Some(opened.store.create(credential, BY).await?),
+        false => {
+            transaction.insert(&mut credential, BY).await?;
+            let changes = credential.changes();
+            transaction.changed(Kind::Credential, &changes).await?;
+            Some(credential)
+        }
     };
+    transaction.commit().await?;
     Ok(Added {
         name,
         is_new,

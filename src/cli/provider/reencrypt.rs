@@ -20,12 +20,18 @@ pub(in crate::cli) struct ReencryptArguments {
 pub(super) fn run(arguments: &ReencryptArguments) -> ExitCode {
     let sealed = with(&arguments.of, async |opened| {
         let count = opened.store.reencrypt(&opened.sealer).await?;
-        Ok((count, opened.sealer.current().to_owned()))
+        let others = opened.store.sealed_by_others(&opened.sealer).await?;
+        Ok((count, others, opened.sealer.current().to_owned()))
     });
     match sealed {
         Err(problem) => fail([problem]),
-        Ok((count, key)) => answer(Ok(format!(
+        Ok((count, 0, key)) => answer(Ok(format!(
             "{count} sealed anew; all are sealed under the encryption key {key}"
         ))),
+        Ok((count, others, key)) => fail([format!(
+            "{count} sealed anew under the encryption key {key}, but {others} more have been sealed \
+             under another one meanwhile: restart every gateway with the new key before the old one, \
+             and say it again"
+        )]),
     }
 }

@@ -10,7 +10,8 @@ use super::super::{
     store::{Of, Opened, with},
 };
 use crate::store::{
-    List, StoreError, credentials::Credential, models::Model, providers::StoredProvider,
+    Kind, List, Record, StoreError, credentials::Credential, models::Model,
+    providers::StoredProvider,
 };
 
 /// What to remove.
@@ -85,12 +86,21 @@ async fn remove(opened: &Opened, what: &str) -> Result<Removed, StoreError> {
     for credential in &credentials {
         refuse_used(opened, &credential.id).await?;
     }
+    // All or nothing.
+    let mut transaction = store.begin().await?;
+    let mut changes = Vec::new();
     for credential in &credentials {
-        store.delete::<Credential>(&credential.id).await?;
+        transaction.remove(credential).await?;
+        changes.extend(credential.changes());
     }
-    if provider.is_some() {
-        store.delete::<StoredProvider>(what).await?;
+    if let Some(provider) = &provider {
+        transaction.remove(provider).await?;
+        transaction
+            .changed(Kind::Provider, &provider.changes())
+            .await?;
     }
+    transaction.changed(Kind::Credential, &changes).await?;
+    transaction.commit().await?;
     Ok(Removed {
         provider: provider.is_some(),
         credentials: credentials.into_iter().map(|one| one.id).collect(),

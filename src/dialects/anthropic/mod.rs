@@ -9,13 +9,16 @@ mod response;
 mod stream;
 mod usage;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::StatusCode;
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, Operation, ProviderMessage, Route, StreamReader,
-    StreamWriter, Written, ending::Ending, openai_chat,
+    StreamWriter, Written, ending::Ending, openai_chat, produced::Produced,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -35,9 +38,21 @@ static ENDING: Ending = Ending {
 /// Anthropic Messages.
 pub struct Anthropic;
 
+/// Where the events of a stream have what the model says.
+static PRODUCED: Produced = Produced {
+    member: LazyLock::new(|| Finder::new("\"delta\"")),
+    texts: &["text", "thinking", "partial_json"],
+    wholes: &[],
+    repeated: &["citation"],
+};
+
 impl Dialect for Anthropic {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn produced(&self) -> Option<&'static Produced> {
+        Some(&PRODUCED)
     }
 
     fn ending(&self) -> Option<&'static Ending> {

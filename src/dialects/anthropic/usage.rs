@@ -9,8 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::NAME;
 use crate::{
-    chat::{extra::Extra, sse::data_lines, usage::Usage},
-    dialects::scan::{scan, value_near_end},
+    chat::{
+        extra::Extra,
+        sse::data_lines,
+        usage::{Tier, Usage},
+    },
+    dialects::{
+        scan::{scan, value_near_end},
+        stated,
+    },
 };
 
 static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -27,6 +34,13 @@ pub(super) struct Tally {
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     output_tokens_details: Option<Details>,
+    cache_creation: Option<Creation>,
+    server_tool_use: Option<ServerTools>,
+    service_tier: Option<Value>,
+    speed: Option<Value>,
+    cost: Option<Value>,
+    cost_details: Option<Value>,
+    is_byok: Option<Value>,
     /// What else the report says.
     #[serde(skip)]
     rest: Map<String, Value>,
@@ -36,6 +50,20 @@ pub(super) struct Tally {
 #[serde(default)]
 struct Details {
     thinking_tokens: Option<u64>,
+}
+
+/// How long what was written to the cache is kept.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct Creation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_requests: Option<u64>,
 }
 
 impl Tally {
@@ -55,13 +83,27 @@ impl Tally {
                 }
                 ("cache_read_input_tokens", Some(_)) => self.cache_read_input_tokens = count,
                 _ => {
-                    if name == "output_tokens_details" {
-                        let thinking_tokens = value.get("thinking_tokens").and_then(Value::as_u64);
-                        self.output_tokens_details = Some(Details { thinking_tokens });
-                    }
+                    self.learn(&name, &value);
                     self.rest.insert(name, value);
                 }
             }
+        }
+    }
+
+    /// What is no count of tokens and stays where it is.
+    fn learn(&mut self, name: &str, value: &Value) {
+        match name {
+            "output_tokens_details" => {
+                self.output_tokens_details = Details::deserialize(value).ok()
+            }
+            "cache_creation" => self.cache_creation = Creation::deserialize(value).ok(),
+            "server_tool_use" => self.server_tool_use = ServerTools::deserialize(value).ok(),
+            "service_tier" => self.service_tier = Some(value.clone()),
+            "speed" => self.speed = Some(value.clone()),
+            "cost" => self.cost = Some(value.clone()),
+            "cost_details" => self.cost_details = Some(value.clone()),
+            "is_byok" => self.is_byok = Some(value.clone()),
+            _ => {}
         }
     }
 
@@ -76,12 +118,32 @@ impl Tally {
             .cache_read_input_tokens
             .or(self.cache_read_input_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
+        self.server_tool_use = later.server_tool_use.or(self.server_tool_use);
+        for (own, later) in [
+            (&mut self.service_tier, &later.service_tier),
+            (&mut self.speed, &later.speed),
+            (&mut self.cost, &later.cost),
+            (&mut self.cost_details, &later.cost_details),
+            (&mut self.is_byok, &later.is_byok),
+        ] {
+            if later.is_some() {
+                own.clone_from(later);
+            }
+        }
     }
 
     /// The counts in the gateway's way.
     pub(super) fn usage(&self) -> Usage {
         let cached_input = self.cache_read_input_tokens.unwrap_or_default();
-        let cache_write = self.cache_creation_input_tokens.unwrap_or_default();
+        let kept = self.cache_creation.unwrap_or_default();
+        let (short, long) = (
+            kept.ephemeral_5m_input_tokens.unwrap_or_default(),
+            kept.ephemeral_1h_input_tokens.unwrap_or_default(),
+        );
+        let cache_write = self
+            .cache_creation_input_tokens
+            .unwrap_or_else(|| short.saturating_add(long));
         let uncached = self.input_tokens.unwrap_or_default();
         let details = self.output_tokens_details.unwrap_or_default();
         Usage {
@@ -91,9 +153,30 @@ impl Tally {
             output: self.output_tokens.unwrap_or_default(),
             cached_input,
             cache_write,
+            cache_write_1h: long.min(cache_write),
             reasoning: details.thinking_tokens.unwrap_or_default(),
+            searches: self
+                .server_tool_use
+                .and_then(|tools| tools.web_search_requests)
+                .unwrap_or_default(),
+            tier: self.tier(),
+            stated_cost_pico: stated::Stated {
+                cost: self.cost.as_ref(),
+                ticks: None,
+                details: self.cost_details.as_ref(),
+                is_byok: self.is_byok == Some(Value::Bool(true)),
+            }
+            .pico(),
             ..Usage::default()
         }
+    }
+
+    fn tier(&self) -> Option<Tier> {
+        let read = |word: &Option<Value>| Tier::read(word.as_ref()?.as_str()?);
+        // Speed has a price of its own, whatever the tier.
+        read(&self.speed)
+            .filter(|tier| *tier == Tier::Fast)
+            .or_else(|| read(&self.service_tier))
     }
 
     /// Everything that is not a count of the gateway's: cache lifetimes, server tools, the tier.
@@ -120,6 +203,13 @@ pub(super) fn write(usage: &Usage, mut extra: Extra) -> Map<String, Value> {
     if usage.reasoning > 0 && !fields.contains_key("output_tokens_details") {
         let details = json!({ "thinking_tokens": usage.reasoning });
         fields.insert("output_tokens_details".into(), details);
+    }
+    if usage.cache_write_1h > 0 && !fields.contains_key("cache_creation") {
+        let short = usage.cache_write.saturating_sub(usage.cache_write_1h);
+        let kept = json!({
+            "ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        });
+        fields.insert("cache_creation".into(), kept);
     }
     fields
 }

@@ -7,6 +7,7 @@ use crate::{
     chat::{
         fields::Fields,
         response::{ChatResponse, Choice, Finish, FinishReason},
+        usage::Tier,
     },
     error::AnswerError,
 };
@@ -48,7 +49,8 @@ pub(super) fn read(body: &[u8]) -> Result<ChatResponse, AnswerError> {
         ..ChatResponse::default()
     };
     if let Some(counts) = fields.take("usage") {
-        let (usage, extra) = usage::read(counts);
+        let (mut usage, extra) = usage::read(counts);
+        usage.tier = response.service_tier.as_deref().and_then(Tier::read);
         (response.usage, response.usage_extra) = (Some(usage), extra);
     }
     response.extra = fields.rest(NAME);

@@ -29,11 +29,16 @@ pub(super) fn read(value: Value) -> (Usage, Extra) {
         cached("cacheReadInputTokens"),
         cached("cacheWriteInputTokens"),
     );
+    let details = fields.peek("cacheDetails").map(Vec::<Detail>::deserialize);
+    let details = details.and_then(Result::ok);
     let usage = Usage {
         input: input.saturating_add(read).saturating_add(written),
         output,
         cached_input: read,
         cache_write: written,
+        cache_write_1h: details
+            .map_or(0, |details| kept_an_hour(&details))
+            .min(written),
         ..Usage::default()
     };
     if fields.peek("totalTokens").and_then(Value::as_u64) == Some(usage.total()) {
@@ -72,6 +77,23 @@ struct Counts {
     output_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     cache_write_input_tokens: Option<u64>,
+    cache_details: Option<Vec<Detail>>,
+}
+
+/// How much of what was written to the cache is kept for how long.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    ttl: Option<String>,
+    input_tokens: Option<u64>,
+}
+
+fn kept_an_hour(details: &[Detail]) -> u64 {
+    let long = details
+        .iter()
+        .filter(|detail| detail.ttl.as_deref() == Some("1h"));
+    long.filter_map(|detail| detail.input_tokens)
+        .fold(0, u64::saturating_add)
 }
 
 /// See `Dialect::read_usage`. Bytes of a stream may be framed: the object is found from its name on,
@@ -102,6 +124,8 @@ fn counts_at(bytes: &[u8]) -> Option<Usage> {
         output: counts.output_tokens.unwrap_or_default(),
         cached_input: read,
         cache_write: written,
+        cache_write_1h: kept_an_hour(counts.cache_details.as_deref().unwrap_or_default())
+            .min(written),
         ..Usage::default()
     })
 }

@@ -57,6 +57,9 @@ pub(super) fn take(mut fields: Fields) -> (Usage, Extra) {
     usage.output = output
         .or_else(|| billed("output_tokens"))
         .unwrap_or_default();
+    let unbilled = |all: u64, name| billed(name).map_or(0, |billed| all.saturating_sub(billed));
+    usage.unbilled_input = unbilled(usage.input, "input_tokens");
+    usage.unbilled_output = unbilled(usage.output, "output_tokens");
     (usage, fields.rest(NAME))
 }
 

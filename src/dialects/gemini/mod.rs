@@ -16,13 +16,16 @@ mod signature;
 mod stream;
 mod usage;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::StatusCode;
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written, ending::Ending, scan::Places,
+    Written, ending::Ending, produced::Produced, scan::Places,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -47,9 +50,21 @@ const ARRAY: &str = "array";
 /// Google's Gemini.
 pub struct Gemini;
 
+/// Where the events of a stream have what the model says.
+static PRODUCED: Produced = Produced {
+    member: LazyLock::new(|| Finder::new("\"parts\"")),
+    texts: &["text", "name"],
+    wholes: &["args"],
+    repeated: &[],
+};
+
 impl Dialect for Gemini {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn produced(&self) -> Option<&'static Produced> {
+        Some(&PRODUCED)
     }
 
     fn ending(&self) -> Option<&'static Ending> {

@@ -7,7 +7,7 @@ use memchr::memmem::FinderRev;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::chat::usage::Usage;
+use crate::chat::usage::{Tier, Usage};
 
 const NAME: &str = "\"usageMetadata\"";
 static LAST: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(NAME));
@@ -22,6 +22,9 @@ struct Counts {
     cached_content_token_count: Option<u64>,
     prompt_tokens_details: Option<Vec<Detail>>,
     candidates_tokens_details: Option<Vec<Detail>>,
+    cache_tokens_details: Option<Vec<Detail>>,
+    service_tier: Option<Value>,
+    traffic_type: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -66,22 +69,37 @@ fn counted(counts: &Counts) -> Option<Usage> {
         output: or_none(counts.candidates_token_count).saturating_add(thoughts),
         cached_input: or_none(counts.cached_content_token_count),
         reasoning: thoughts,
-        audio_input: audio(counts.prompt_tokens_details.as_deref()),
-        audio_output: audio(counts.candidates_tokens_details.as_deref()),
+        audio_input: of_kind(AUDIO, counts.prompt_tokens_details.as_deref()),
+        cached_audio: of_kind(AUDIO, counts.cache_tokens_details.as_deref()),
+        audio_output: of_kind(AUDIO, counts.candidates_tokens_details.as_deref()),
+        image_input: of_kind(IMAGE, counts.prompt_tokens_details.as_deref()),
+        image_output: of_kind(IMAGE, counts.candidates_tokens_details.as_deref()),
         ..Usage::default()
     };
-    (usage != Usage::default()).then_some(usage)
+    let told = [&counts.service_tier, &counts.traffic_type];
+    let mut tiers = told
+        .into_iter()
+        .filter_map(|word| Tier::read(word.as_ref()?.as_str()?));
+    (usage != Usage::default()).then(|| Usage {
+        tier: tiers.next(),
+        ..usage
+    })
 }
 
-fn audio(details: Option<&[Detail]>) -> u64 {
-    let is_audio = |detail: &&Detail| match &detail.modality {
-        Some(Value::String(word)) => word == "AUDIO",
-        Some(Value::Number(number)) => number.as_u64() == Some(4),
+/// A kind of content, by the name and the number that Google has for it.
+type Kind = (&'static str, u64);
+const IMAGE: Kind = ("IMAGE", 2);
+const AUDIO: Kind = ("AUDIO", 4);
+
+fn of_kind((name, number): Kind, details: Option<&[Detail]>) -> u64 {
+    let is_wanted = |detail: &&Detail| match &detail.modality {
+        Some(Value::String(word)) => word == name,
+        Some(Value::Number(it)) => it.as_u64() == Some(number),
         _ => false,
     };
     let details = details.unwrap_or_default().iter();
     details
-        .filter(is_audio)
+        .filter(is_wanted)
         .filter_map(|detail| detail.token_count)
         .fold(0, u64::saturating_add)
 }
@@ -102,20 +120,27 @@ pub(super) fn write(usage: &Usage) -> Map<String, Value> {
     if usage.reasoning > 0 {
         set("thoughtsTokenCount", usage.reasoning);
     }
-    for (name, audio, all) in [
-        ("promptTokensDetails", usage.audio_input, usage.input),
+    for (name, audio, images, all) in [
+        (
+            "promptTokensDetails",
+            usage.audio_input,
+            usage.image_input,
+            usage.input,
+        ),
         (
             "candidatesTokensDetails",
             usage.audio_output,
+            usage.image_output,
             usage.output.saturating_sub(usage.reasoning),
         ),
     ] {
-        if audio > 0 {
-            let details = json!([
-                {"modality": "TEXT", "tokenCount": all.saturating_sub(audio)},
-                {"modality": "AUDIO", "tokenCount": audio},
-            ]);
-            out.insert(name.to_owned(), details);
+        let text = all.saturating_sub(audio).saturating_sub(images);
+        let kinds = [("TEXT", text), ("IMAGE", images), ("AUDIO", audio)];
+        if audio > 0 || images > 0 {
+            let details = kinds.into_iter().filter(|(_, count)| *count > 0);
+            let details =
+                details.map(|(kind, count)| json!({"modality": kind, "tokenCount": count}));
+            out.insert(name.to_owned(), details.collect());
         }
     }
     out

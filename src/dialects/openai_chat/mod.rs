@@ -18,14 +18,16 @@ mod stream;
 mod thinking;
 mod usage;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::StatusCode;
-
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written, ending::Ending, scan::Places,
+    Written, ending::Ending, produced::Produced, scan::Places,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -49,17 +51,37 @@ static ENDING: Ending = Ending {
 /// OpenAI Chat Completions.
 pub struct OpenAiChat;
 
+/// Where the events of a stream have what the model says.
+static PRODUCED: Produced = Produced {
+    member: LazyLock::new(|| Finder::new("\"delta\"")),
+    texts: &[
+        "content",
+        "reasoning_content",
+        "reasoning",
+        "refusal",
+        "name",
+        "arguments",
+        "text",
+    ],
+    wholes: &[],
+    repeated: &["reasoning_details", "annotations"],
+};
+
 impl Dialect for OpenAiChat {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn produced(&self) -> Option<&'static Produced> {
+        Some(&PRODUCED)
     }
 
     fn ending(&self) -> Option<&'static Ending> {
         Some(&ENDING)
     }
 
-    fn hides_usage(&self, body: &[u8]) -> bool {
-        usage::is_hidden(body)
+    fn hides_usage(&self, request: &Inspection, body: &[u8]) -> bool {
+        usage::is_hidden(request, body)
     }
 
     fn with_usage(&self, body: &Bytes) -> Bytes {

@@ -3,6 +3,8 @@
 //! counts in chunks before the last (Databricks), Groq's `x_groq.usage`, reasoning that is in the
 //! total and not in `completion_tokens` (xAI, Google), cached tokens under five names.
 
+mod plain;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -11,8 +13,16 @@ use serde_json::{Map, Value};
 
 use super::NAME;
 use crate::{
-    chat::{extra::Extra, sse::data_lines, usage::Usage},
-    dialects::scan::{scan, value_near_end},
+    chat::{
+        extra::Extra,
+        sse::data_lines,
+        usage::{Tier, Usage},
+    },
+    dialects::{
+        Inspection,
+        scan::{scan, value_near_end},
+        stated,
+    },
 };
 
 /// Most events of a stream have no usage; a search that was prepared once tells so quickly.
@@ -23,8 +33,8 @@ static LAST: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"u
 /// See [`super::super::Dialect::read_usage`]. Of several reports the last counts: providers that
 /// report in every chunk count up.
 pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
-    WORD.find(bytes)?;
     if stream {
+        WORD.find(bytes)?;
         data_lines(bytes)
             .filter(|data| WORD.find(data).is_some())
             .filter_map(answer)
@@ -45,12 +55,37 @@ fn answer(json: &[u8]) -> Option<Usage> {
             .ok()?
             .value("usage")?,
     };
-    count(&serde_json::from_slice(usage).ok()?).filter(|usage| *usage != Usage::default())
+    let counted = match plain::read(usage) {
+        Some(counted) => counted,
+        None => count(&serde_json::from_slice(usage).ok()?)?,
+    };
+    let tier = tier(json);
+    (counted != Usage::default()).then_some(Usage {
+        tier: tier.or(counted.tier),
+        ..counted
+    })
+}
+
+static TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
+
+/// A whole answer tells its tier behind its choices, which may be long.
+const END: usize = 2048;
+
+/// How the request was served: a member of the answer, beside its usage. Inside of a text its quotes
+/// would be escaped.
+fn tier(json: &[u8]) -> Option<Tier> {
+    let end = json.get(json.len().saturating_sub(END)..)?;
+    let behind = end.get(TIER.find(end)? + TIER.needle().len()..)?;
+    let value = behind.trim_ascii_start().strip_prefix(b":")?;
+    let word = value.trim_ascii_start().strip_prefix(b"\"")?;
+    let word = word.get(..memchr::memchr(b'"', word)?)?;
+    Tier::read(std::str::from_utf8(word).ok()?)
 }
 
 /// See [`super::super::Dialect::hides_usage`].
-pub(super) fn is_hidden(body: &[u8]) -> bool {
-    let Ok(members) = scan(body) else {
+pub(super) fn is_hidden(request: &Inspection, body: &[u8]) -> bool {
+    let known = request.places.members(body);
+    let Some(members) = known.or_else(|| scan(body).ok()) else {
         return false;
     };
     let options = members
@@ -60,15 +95,33 @@ pub(super) fn is_hidden(body: &[u8]) -> bool {
     members.value("stream") == Some(b"true") && asked != Some(b"true")
 }
 
+const WISH: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
+
+static OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream_options\""));
+
+/// A body up to its opening brace, and from its first member on. `None` where there is none, or where a
+/// name has escapes and may be that of the options.
+fn open(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b'{', body)?;
+    let (start, rest) = body.split_at(at + 1);
+    let is_plain = memmem::find(rest, b"\\u").is_none();
+    (is_plain && rest.trim_ascii_start().starts_with(b"\"")).then_some((start, rest))
+}
+
 /// See [`super::super::Dialect::with_usage`].
 pub(super) fn asked_for(body: &Bytes) -> Bytes {
+    // Nearly always, and a search is far cheaper than a pass.
+    if OPTIONS.find(body).is_none()
+        && let Some((start, rest)) = open(body)
+    {
+        return Bytes::from([start, WISH, rest].concat());
+    }
     let Ok(members) = scan(body) else {
         return body.clone();
     };
     let Some(member) = members.get("stream_options") else {
         let (start, rest) = body.split_at(members.inside().min(body.len()));
-        let wish: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
-        return Bytes::from([start, wish, rest].concat());
+        return Bytes::from([start, WISH, rest].concat());
     };
     let value = members.bytes(member);
     let mut options: Map<String, Value> = value
@@ -146,6 +199,8 @@ pub(super) fn count(usage: &Map<String, Value>) -> Option<Usage> {
     ]));
     let written = within(prompt, &["cache_write_tokens", "cache_creation_tokens"])
         .max(of(&["cache_creation_input_tokens"]));
+    let lifetimes = within(details(&["cache_creation"]), &["ephemeral_1h_input_tokens"]);
+    let cached_details = prompt.and_then(|prompt| prompt.get("cached_tokens_details")?.as_object());
     Some(Usage {
         input,
         output,
@@ -153,8 +208,23 @@ pub(super) fn count(usage: &Map<String, Value>) -> Option<Usage> {
         cached_input: cached.min(input),
         cache_write: written.min(input),
         reasoning: reasoning.min(output),
+        cache_write_1h: lifetimes.min(written).min(input),
         audio_input: within(prompt, &["audio_tokens"]),
+        cached_audio: within(cached_details, &["audio_tokens"]),
         audio_output: within(completion, &["audio_tokens"]),
+        image_input: within(prompt, &["image_tokens"]),
+        image_output: within(completion, &["image_tokens"]),
+        searches: within(
+            details(&["server_tool_use", "server_tool_use_details"]),
+            &["web_search_requests"],
+        )
+        .max(of(&["num_search_queries"])),
+        tier: usage
+            .get("service_tier")
+            .and_then(Value::as_str)
+            .and_then(Tier::read),
+        stated_cost_pico: stated::cost(usage),
+        ..Usage::default()
     })
 }
 
@@ -187,7 +257,7 @@ pub(super) fn read_object(usage: Map<String, Value>) -> Option<(Usage, Extra)> {
 /// there too.
 pub(super) fn write(usage: Usage, mut extra: Extra) -> Value {
     let own = extra.take(NAME);
-    if count(&own) == Some(usage) {
+    if count(&own).map(Usage::counts) == Some(usage.counts()) {
         return Value::Object(own);
     }
     let mut fields = standard(usage);
@@ -213,13 +283,18 @@ fn standard(usage: Usage) -> Map<String, Value> {
         ("cached_tokens", usage.cached_input),
         ("audio_tokens", usage.audio_input),
     ]);
-    if usage.cache_write > 0 {
-        prompt.insert("cache_write_tokens".into(), usage.cache_write.into());
-    }
-    let completion = object(&[
+    let mut completion = object(&[
         ("reasoning_tokens", usage.reasoning),
         ("audio_tokens", usage.audio_output),
     ]);
+    let add = |details: &mut Map<String, Value>, name: &str, count: u64| {
+        if count > 0 {
+            details.insert(name.to_owned(), count.into());
+        }
+    };
+    add(&mut prompt, "cache_write_tokens", usage.cache_write);
+    add(&mut prompt, "image_tokens", usage.image_input);
+    add(&mut completion, "image_tokens", usage.image_output);
     fields.insert("prompt_tokens_details".into(), prompt.into());
     fields.insert("completion_tokens_details".into(), completion.into());
     fields
@@ -298,7 +373,7 @@ mod tests {
     fn a_stream_is_asked_for_its_usage_and_the_caller_is_spared_it() {
         let asked = |body: &str| {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            let is_hidden = is_hidden(&body);
+            let is_hidden = is_hidden(&Inspection::default(), &body);
             (
                 is_hidden,
                 String::from_utf8(asked_for(&body).to_vec()).unwrap(),

@@ -24,13 +24,16 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::StatusCode;
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    ending::Ending, openai_chat,
+    ending::Ending, openai_chat, produced::Produced,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -51,9 +54,21 @@ static ENDING: Ending = Ending {
 /// OpenAI Responses.
 pub struct OpenAiResponses;
 
+/// Where the events of a stream have what the model says.
+static PRODUCED: Produced = Produced {
+    member: LazyLock::new(|| Finder::new("\"delta\"")),
+    texts: &[],
+    wholes: &[],
+    repeated: &[],
+};
+
 impl Dialect for OpenAiResponses {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn produced(&self) -> Option<&'static Produced> {
+        Some(&PRODUCED)
     }
 
     fn ending(&self) -> Option<&'static Ending> {

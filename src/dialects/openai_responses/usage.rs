@@ -9,8 +9,16 @@ use serde_json::{Map, Value, json};
 
 use super::{NAME, part::members};
 use crate::{
-    chat::{extra::Extra, fields::Fields, sse::data_lines, usage::Usage},
-    dialects::scan::scan,
+    chat::{
+        extra::Extra,
+        fields::Fields,
+        sse::data_lines,
+        usage::{Tier, Usage},
+    },
+    dialects::{
+        scan::{as_text, scan},
+        stated,
+    },
 };
 
 static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -22,6 +30,10 @@ struct Counts {
     output_tokens: Option<u64>,
     input_tokens_details: Option<InputDetails>,
     output_tokens_details: Option<OutputDetails>,
+    cost: Option<Value>,
+    cost_in_usd_ticks: Option<Value>,
+    cost_details: Option<Value>,
+    is_byok: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -30,6 +42,14 @@ struct InputDetails {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+    cached_tokens_details: Option<CachedDetails>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CachedDetails {
+    audio_tokens: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -37,10 +57,18 @@ struct InputDetails {
 struct OutputDetails {
     reasoning_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 impl From<Counts> for Usage {
     fn from(counts: Counts) -> Usage {
+        let stated_cost_pico = stated::Stated {
+            cost: counts.cost.as_ref(),
+            ticks: counts.cost_in_usd_ticks.as_ref(),
+            details: counts.cost_details.as_ref(),
+            is_byok: counts.is_byok == Some(true),
+        }
+        .pico();
         let input = counts.input_tokens_details.unwrap_or_default();
         let output = counts.output_tokens_details.unwrap_or_default();
         Usage {
@@ -50,7 +78,15 @@ impl From<Counts> for Usage {
             cache_write: input.cache_write_tokens.unwrap_or_default(),
             reasoning: output.reasoning_tokens.unwrap_or_default(),
             audio_input: input.audio_tokens.unwrap_or_default(),
+            cached_audio: input
+                .cached_tokens_details
+                .and_then(|details| details.audio_tokens)
+                .unwrap_or_default(),
             audio_output: output.audio_tokens.unwrap_or_default(),
+            image_input: input.image_tokens.unwrap_or_default(),
+            image_output: output.image_tokens.unwrap_or_default(),
+            stated_cost_pico,
+            ..Usage::default()
         }
     }
 }
@@ -69,11 +105,16 @@ pub(super) fn read(bytes: &[u8], stream: bool) -> Option<Usage> {
 }
 
 fn counts(response: &[u8]) -> Option<Usage> {
-    let usage = scan(response).ok()?.value("usage")?;
+    let members = scan(response).ok()?;
+    let usage = members.value("usage")?;
+    let tier = members.value("service_tier").and_then(as_text);
     let counts = serde_json::from_slice::<Counts>(usage).ok()?;
     // Counts of 0 are counts: an answer that was cut off early says so.
     let is_said = counts.input_tokens.is_some() || counts.output_tokens.is_some();
-    is_said.then(|| counts.into())
+    is_said.then(|| Usage {
+        tier: tier.and_then(|tier| Tier::read(&tier)),
+        ..counts.into()
+    })
 }
 
 /// Reads the usage of an answer; what the form has no word for is kept.

@@ -42,7 +42,9 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn input(prices: &Prices, kind: &str, model: &str) -> Option<u64> {
-    prices.price(kind, model).map(|price| price.rates.input)
+    prices
+        .price(kind, model)
+        .map(|price| price.tariff.rates.input)
 }
 
 #[test]
@@ -68,22 +70,26 @@ fn figures_are_plausible() {
         let globs = section.globs.iter().map(|by| (&by.glob, &by.price));
         for (name, price) in section.exact.iter().chain(globs) {
             let at = format!("{kind} {name}");
-            let tiers = price.tiers.iter().map(|tier| &tier.rates);
-            for rates in [&price.rates].into_iter().chain(tiers) {
+            let tiers = price.tariff.tiers.iter().map(|tier| &tier.rates);
+            for rates in [&price.tariff.rates].into_iter().chain(tiers) {
                 assert!(rates.cache_read <= rates.input, "{at}");
                 assert!(rates.cache_write >= rates.input, "{at}");
                 assert!(rates.cache_write_1h >= rates.cache_write, "{at}");
                 assert!(rates.input <= 200_000_000, "{at}");
                 assert!(rates.output <= 1_000_000_000, "{at}");
-                assert!(price.rates.input <= rates.input, "{at}");
-                assert!(price.rates.output <= rates.output, "{at}");
+                assert!(price.tariff.rates.input <= rates.input, "{at}");
+                assert!(price.tariff.rates.output <= rates.output, "{at}");
             }
             let context = price.context_tokens.unwrap_or(u64::MAX);
             assert!(
                 price.max_output_tokens.unwrap_or_default() <= context,
                 "{at}"
             );
-            let longest = price.tiers.last().map_or(0, |tier| tier.above_tokens);
+            let longest = price
+                .tariff
+                .tiers
+                .last()
+                .map_or(0, |tier| tier.above_tokens);
             assert!(longest <= context, "{at}");
         }
     }
@@ -183,14 +189,17 @@ fn regional_bedrock_costs_a_tenth_more() {
     )
     .unwrap();
     let regional = price("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
-    assert_eq!(regional.rates.input * 10, global.rates.input * 11);
     assert_eq!(
-        regional.rates.cache_write_1h * 10,
-        global.rates.cache_write_1h * 11
+        regional.tariff.rates.input * 10,
+        global.tariff.rates.input * 11
     );
     assert_eq!(
-        regional.tiers[0].rates.output * 10,
-        global.tiers[0].rates.output * 11
+        regional.tariff.rates.cache_write_1h * 10,
+        global.tariff.rates.cache_write_1h * 11
+    );
+    assert_eq!(
+        regional.tariff.tiers[0].rates.output * 10,
+        global.tariff.tiers[0].rates.output * 11
     );
 }
 
@@ -216,8 +225,8 @@ fn every_claude_costs_the_same_on_bedrock() {
             ]
         };
         assert_eq!(
-            rate(&price.rates).map(|rate| rate * in_all),
-            rate(&own.rates).map(|rate| rate * of),
+            rate(&price.tariff.rates).map(|rate| rate * in_all),
+            rate(&own.tariff.rates).map(|rate| rate * of),
             "{glob}"
         );
         compared += 1;
@@ -228,7 +237,7 @@ fn every_claude_costs_the_same_on_bedrock() {
 #[test]
 fn dollars_per_million_become_whole_numbers() {
     let prices = parse("x: {models: {a: {input: 0.145, output: 1e1, cache_read: 0.003625}}}");
-    let rates = prices.price("x", "a").unwrap().rates;
+    let rates = prices.price("x", "a").unwrap().tariff.rates;
     assert_eq!(
         (rates.input, rates.output, rates.cache_read),
         (145_000, 10_000_000, 3_625)
@@ -239,7 +248,7 @@ fn dollars_per_million_become_whole_numbers() {
 fn a_kind_that_is_left_out_costs_what_the_plain_one_does() {
     let prices = parse("x: {models: {a: {input: 1, output: 2, request: 0.005}}}");
     let price = prices.price("x", "a").unwrap();
-    let rates = price.rates;
+    let rates = price.tariff.rates;
     let of_the_prompt = [
         rates.cache_read,
         rates.cache_write,

@@ -4,36 +4,79 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::price::{Price, Rates, Tier, Usd};
+use super::services::{self, Services};
+use crate::price::{Price, Rates, Tariff, Tier, Usd};
 
 /// The finest price: a millionth of a dollar per million tokens, which is a pico-dollar per token.
 const PARTS: f64 = 1e6;
 
 /// The prices of one kind of provider.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Plain")]
 pub(super) struct Section {
-    /// The kind whose prices hold for every model that is not listed here.
-    #[serde(rename = "as")]
     pub(super) same_as: Option<String>,
-    /// Where the figures are from.
     pub(super) source: Option<String>,
-    /// The day of which they are, `2026-10-27`, or `undated`.
     pub(super) as_of: Option<String>,
     /// By the model's name there, or a glob.
+    pub(super) models: IndexMap<String, Price>,
+}
+
+/// A section as it stands there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {
+    /// The kind whose prices hold for every model that is not listed here.
+    #[serde(rename = "as")]
+    same_as: Option<String>,
+    /// Where the figures are from.
+    source: Option<String>,
+    /// The day of which they are, `2026-10-27`, or `undated`.
+    as_of: Option<String>,
+    /// Whether its answers say what they cost, and that counts.
     #[serde(default)]
-    pub(super) models: IndexMap<String, Checked>,
+    stated: bool,
+    /// What each of its searches costs, in dollars, where a model's entry does not say it.
+    search: Option<f64>,
+    /// What its services cost, for models whose entry does not say it.
+    #[serde(default)]
+    services: Services,
+    #[serde(default)]
+    models: IndexMap<String, Checked>,
+}
+
+impl TryFrom<Plain> for Section {
+    type Error = &'static str;
+
+    fn try_from(plain: Plain) -> Result<Self, Self::Error> {
+        let search = Usd::from_dollars(plain.search.unwrap_or_default())
+            .ok_or("`search` is in dollars, and not negative")?;
+        let with_defaults = |(name, Checked(mut price))| {
+            services::add(&plain.services, &mut price)?;
+            price.is_stated = plain.stated;
+            if price.search == Usd::ZERO {
+                price.search = search;
+            }
+            Ok((name, price))
+        };
+        let models = plain.models.into_iter().map(with_defaults);
+        Ok(Section {
+            models: models.collect::<Result<_, Self::Error>>()?,
+            same_as: plain.same_as,
+            source: plain.source,
+            as_of: plain.as_of,
+        })
+    }
 }
 
 /// A price that has been read and checked.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
-pub(super) struct Checked(pub(super) Price);
+struct Checked(Price);
 
 /// A price, or a tier of one.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     above_tokens: Option<u64>,
     input: Rate,
     output: Rate,
@@ -47,14 +90,24 @@ struct Written {
     reasoning: Option<Rate>,
     /// `input`.
     audio_input: Option<Rate>,
+    /// `cache_read`.
+    audio_cache_read: Option<Rate>,
     /// `output`.
     audio_output: Option<Rate>,
+    /// `input`.
+    image_input: Option<Rate>,
+    /// `output`.
+    image_output: Option<Rate>,
+    /// Dollars for each search.
+    search: Option<f64>,
     /// Dollars for each request.
     request: Option<f64>,
     context_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     #[serde(default)]
     tiers: Vec<Written>,
+    #[serde(default)]
+    services: Services,
 }
 
 /// Pico-dollars per token.
@@ -80,25 +133,56 @@ impl Written {
     fn rates(&self) -> Rates {
         let or = |kind: Option<Rate>, other: Rate| kind.unwrap_or(other);
         let cache_write = or(self.cache_write, self.input);
+        let cache_read = or(self.cache_read, self.input);
         Rates {
             input: self.input.0,
             output: self.output.0,
-            cache_read: or(self.cache_read, self.input).0,
+            cache_read: cache_read.0,
             cache_write: cache_write.0,
             cache_write_1h: or(self.cache_write_1h, cache_write).0,
             reasoning: or(self.reasoning, self.output).0,
             audio_input: or(self.audio_input, self.input).0,
+            audio_cache_read: or(self.audio_cache_read, cache_read).0,
             audio_output: or(self.audio_output, self.output).0,
+            image_input: or(self.image_input, self.input).0,
+            image_output: or(self.image_output, self.output).0,
         }
+    }
+
+    /// Whether it says nothing but what tokens cost.
+    fn is_only_rates(&self) -> bool {
+        self.request.is_none()
+            && self.search.is_none()
+            && self.context_tokens.is_none()
+            && self.max_output_tokens.is_none()
+            && self.services.is_empty()
+    }
+
+    /// It as what a service costs, whose rates are all its own.
+    pub(super) fn service(&self) -> Result<Tariff, &'static str> {
+        if self.above_tokens.is_some() || !self.is_only_rates() {
+            return Err(
+                "a service has rates and `tiers`, or says how often the usual rates it costs",
+            );
+        }
+        self.tariff()
+    }
+
+    fn tariff(&self) -> Result<Tariff, &'static str> {
+        let mut tiers: Vec<Tier> = Vec::new();
+        for tier in &self.tiers {
+            let below = tiers.last().map_or(0, |tier| tier.above_tokens);
+            tiers.push(tier.tier(below)?);
+        }
+        Ok(Tariff {
+            rates: self.rates(),
+            tiers,
+        })
     }
 
     /// It as a tier above one that ends at `below`.
     fn tier(&self, below: u64) -> Result<Tier, &'static str> {
-        let only_rates = self.request.is_none()
-            && self.context_tokens.is_none()
-            && self.max_output_tokens.is_none()
-            && self.tiers.is_empty();
-        if !only_rates {
+        if !self.is_only_rates() || !self.tiers.is_empty() {
             return Err("a tier has `above_tokens` and rates, nothing else");
         }
         let above_tokens = self
@@ -121,17 +205,14 @@ impl TryFrom<Written> for Checked {
         if written.above_tokens.is_some() {
             return Err("`above_tokens` belongs to an entry of `tiers`");
         }
-        let mut tiers: Vec<Tier> = Vec::new();
-        for tier in &written.tiers {
-            let below = tiers.last().map_or(0, |tier| tier.above_tokens);
-            tiers.push(tier.tier(below)?);
-        }
-        let request = Usd::from_dollars(written.request.unwrap_or_default())
-            .ok_or("`request` is in dollars, and not negative")?;
+        let tariff = written.tariff()?;
+        let dollars = |of: Option<f64>| Usd::from_dollars(of.unwrap_or_default());
         Ok(Checked(Price {
-            rates: written.rates(),
-            tiers,
-            request,
+            services: services::read(&written.services, &tariff)?,
+            tariff,
+            request: dollars(written.request).ok_or("`request` is in dollars, and not negative")?,
+            search: dollars(written.search).ok_or("`search` is in dollars, and not negative")?,
+            is_stated: false,
             context_tokens: written.context_tokens,
             max_output_tokens: written.max_output_tokens,
         }))

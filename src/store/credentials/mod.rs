@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Kind, List, Record, Row, Stamps, Store, StoreError, Value, fields, keys::no_random};
+use super::{Kind, Record, Row, Stamps, Store, StoreError, Value, fields, keys::no_random, sql};
 use crate::{identity::virtual_key, secret::Secret};
 use seal::{Sealed, Sealer};
 
@@ -66,7 +66,12 @@ impl Credential {
         }
         for (name, value) in secrets {
             fields::name("credential", name)?;
-            let is_header = name == API_KEY || name.starts_with(HEADER);
+            let header = name.strip_prefix(HEADER);
+            if header.is_some_and(|header| http::HeaderName::try_from(header).is_err()) {
+                let why = format!("`{name}` names no header");
+                return Err(StoreError::invalid("credential", why));
+            }
+            let is_header = name == API_KEY || header.is_some();
             if is_header && http::HeaderValue::from_str(value.expose()).is_err() {
                 let why = format!("`{name}` holds characters that no HTTP header can carry");
                 return Err(StoreError::invalid("credential", why));
@@ -105,9 +110,39 @@ impl Credential {
         &self.sealed.key
     }
 
-    /// What is sealed is this credential's: in another's place it does not open.
+    /// Changes it. What it holds is sealed anew where somebody else is to use it from then on.
+    ///
+    /// # Errors
+    /// `Sealed` where it does not open, and those of [`Credential::seal`].
+    pub fn change(
+        &mut self,
+        sealer: &Sealer,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<(), StoreError> {
+        let before = self.clone();
+        change(self);
+        match self.context() == before.context() {
+            true => Ok(()),
+            false => self.seal(&before.secrets(sealer)?, sealer),
+        }
+    }
+
+    /// What is sealed is this credential's, for whom it is now: in another's place it does not open. Each
+    /// part is told by its length, so that no two credentials have the same.
     fn context(&self) -> String {
-        format!("credential {} of {}", self.id, self.provider)
+        let part = |text: &str| format!("{}:{text}", text.len());
+        let project = self.project_id.as_deref();
+        format!(
+            "credential {} of {} for {} {}",
+            part(&self.id),
+            part(&self.provider),
+            project.map_or("all".to_owned(), part),
+            if self.is_reserved() {
+                "who name it"
+            } else {
+                "in turn"
+            }
+        )
     }
 }
 
@@ -133,6 +168,7 @@ impl Record for Credential {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (details, unreadable) = row.json_if_readable("details");
         Ok(Credential {
             id: row.text("id")?,
             provider: row.text("provider")?,
@@ -140,8 +176,8 @@ impl Record for Credential {
             project_id: row.optional_text("project_id")?,
             blocked: row.flag("blocked")?,
             masked: row.text("masked")?,
-            details: row.json("details")?,
-            stamps: Stamps::default(),
+            details,
+            stamps: Stamps::unreadable(unreadable),
             sealed: Sealed {
                 key: row.text("sealed_by")?,
                 bytes: row.bytes("sealed")?,
@@ -187,18 +223,36 @@ impl Store {
     /// `Sealed` where the encryption key is not there under which one was sealed; those before are done.
     pub async fn reencrypt(&self, sealer: &Sealer) -> Result<usize, StoreError> {
         let mut count = 0;
-        for credential in self.list::<Credential>(&List::default()).await? {
-            if credential.sealed_by() == sealer.current() {
-                continue;
+        loop {
+            let look = "SELECT id FROM credentials WHERE sealed_by <> $1 ORDER BY id LIMIT 500";
+            let rows = self.all(sql(look).bind(sealer.current())).await?;
+            if rows.is_empty() {
+                return Ok(count);
             }
-            self.update::<Credential>(&credential.id, None, |credential| {
-                let secrets = credential.secrets(sealer)?;
-                credential.seal(&secrets, sealer)
-            })
-            .await?;
-            count += 1;
+            for row in rows {
+                let id = row.text("id")?;
+                let sealed = self.update::<Credential>(&id, None, |credential| {
+                    let secrets = credential.secrets(sealer)?;
+                    credential.seal(&secrets, sealer)
+                });
+                match sealed.await {
+                    Ok(_) => count += 1,
+                    // Somebody has deleted it meanwhile.
+                    Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        Ok(count)
+    }
+
+    /// How many credentials are sealed under another encryption key than the current one.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn sealed_by_others(&self, sealer: &Sealer) -> Result<i64, StoreError> {
+        let look = "SELECT COUNT(*) AS count FROM credentials WHERE sealed_by <> $1";
+        let row = self.first(sql(look).bind(sealer.current())).await?;
+        row.map_or(Ok(0), |row| row.integer("count"))
     }
 }
 

@@ -65,7 +65,7 @@ impl Store {
         Ok(Created { secret, key })
     }
 
-    /// Gives a key another text. The one before is taken for `grace_milliseconds` longer.
+    /// Gives a key another text. Those before are taken for `grace_milliseconds` longer at most.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` where it has been revoked.
@@ -91,8 +91,11 @@ impl Store {
         key.rotation_count += 1;
         taken(&mut transaction, &key.hash, &key.masked).await?;
         transaction.write(&mut key, by).await?;
-        let retire = "INSERT INTO retired_keys (hash, key_id, valid_until) VALUES ($1, $2, $3)";
         let until = at.saturating_add(grace_milliseconds.max(0));
+        // Those from before earlier rotations are not taken for longer than this one.
+        let cap = "UPDATE retired_keys SET valid_until = $2 WHERE key_id = $1 AND valid_until > $2";
+        transaction.run(sql(cap).bind(&key.id).bind(until)).await?;
+        let retire = "INSERT INTO retired_keys (hash, key_id, valid_until) VALUES ($1, $2, $3)";
         let retire = sql(retire).bind(before).bind(&key.id).bind(until);
         transaction.run(retire).await?;
         let changes = [virtual_key::hex(&before), key.token()];

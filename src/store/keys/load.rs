@@ -3,7 +3,10 @@
 use futures::{Stream, TryStreamExt};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
-use super::{super::Store, super::StoreError, hash};
+use super::{
+    super::{Store, StoreError, postgres::timely},
+    hash,
+};
 use crate::identity::virtual_key::Hash;
 
 /// What requests need of a key. Borrowed from the row, for most of it is said of other keys too.
@@ -42,54 +45,75 @@ pub struct LoadedKey<'r> {
 const OF_KEY: &str = "k.id, k.label, k.user_id, k.team_id, k.project_id, k.organization_id, \
     k.budget_id, k.terms, k.blocked, k.expires_at, k.revoked_at, k.created_at";
 
+/// How many keys are asked for at once.
+const AT_ONCE: usize = 250;
+
+/// What there is of some hashes: as they are, as they were, and what others of theirs were.
+const OF_HASHES: [&str; 3] = [
+    "SELECT k.hash, {} FROM keys k WHERE k.hash IN ({places})",
+    "SELECT r.hash, {}, r.valid_until FROM retired_keys r JOIN keys k ON k.id = r.key_id \
+     WHERE r.hash IN ({places})",
+    "SELECT r.hash, {}, r.valid_until FROM keys k JOIN retired_keys r ON r.key_id = k.id \
+     WHERE k.hash IN ({places})",
+];
+
 impl Store {
     /// Reads all keys, and what they were before they were rotated.
     ///
     /// # Errors
     /// `Away` and `Unreadable`; by then some have been given to `each`.
     pub async fn load_keys(&self, mut each: impl FnMut(LoadedKey<'_>)) -> Result<(), StoreError> {
-        self.load("SELECT k.hash, {} FROM keys k", None, &mut each)
+        self.load("SELECT k.hash, {} FROM keys k", &[], &mut each)
             .await?;
         let retired = "SELECT r.hash, {}, r.valid_until FROM retired_keys r \
                        JOIN keys k ON k.id = r.key_id";
-        self.load(retired, None, &mut each).await
+        self.load(retired, &[], &mut each).await
     }
 
-    /// Reads the key of that hash, and what it was before it was rotated. Nothing is given to `each`
-    /// where there is none.
+    /// Reads the keys of those hashes, and what they were before they were rotated. Nothing is given to
+    /// `each` for a hash that is no key's.
     ///
     /// # Errors
     /// `Away` and `Unreadable`.
-    pub async fn load_key(
+    pub async fn load_some_keys(
         &self,
-        hash: &Hash,
+        hashes: &[Hash],
         mut each: impl FnMut(LoadedKey<'_>),
     ) -> Result<(), StoreError> {
-        let current = "SELECT k.hash, {} FROM keys k WHERE k.hash = $1";
-        self.load(current, Some(hash), &mut each).await?;
-        let retired = "SELECT r.hash, {}, r.valid_until FROM retired_keys r \
-                       JOIN keys k ON k.id = r.key_id WHERE r.hash = $1 OR k.hash = $1";
-        self.load(retired, Some(hash), &mut each).await
+        for hashes in hashes.chunks(AT_ONCE) {
+            // Of two lengths alone, so that the statements are prepared once.
+            let length = if hashes.len() == 1 { 1 } else { AT_ONCE };
+            let places: Vec<String> = (1..=length).map(|at| format!("${at}")).collect();
+            let places = places.join(", ");
+            let last = hashes.last().into_iter().cycle();
+            let hashes: Vec<Hash> = hashes.iter().chain(last).take(length).copied().collect();
+            for text in OF_HASHES {
+                let text = text.replace("{places}", &places);
+                self.load(&text, &hashes, &mut each).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn load(
         &self,
         text: &str,
-        of: Option<&Hash>,
+        of: &[Hash],
         each: &mut impl FnMut(LoadedKey<'_>),
     ) -> Result<(), StoreError> {
         let text = text.replace("{}", OF_KEY);
-        let bytes = of.map(|hash| hash.to_vec());
+        let bytes: Vec<Vec<u8>> = of.iter().map(|hash| hash.to_vec()).collect();
+        let bytes = bytes.into_iter();
         match (self.sqlite(), self.postgres()) {
             (Some(pool), _) => {
-                let query = sqlx::query(&text);
-                let query = bytes.into_iter().fold(query, sqlx::query::Query::bind);
+                let query = bytes.fold(sqlx::query(&text), sqlx::query::Query::bind);
                 give(query.fetch(pool), each).await
             }
             (None, Some(pool)) => {
-                let query = sqlx::query(&text);
-                let query = bytes.into_iter().fold(query, sqlx::query::Query::bind);
-                give(query.fetch(pool), each).await
+                let query = bytes.fold(sqlx::query(&text), sqlx::query::Query::bind);
+                let given = give(query.fetch(&pool), each).await;
+                self.judge(&pool, &given);
+                given
             }
             (None, None) => Ok(()),
         }
@@ -108,11 +132,31 @@ where
     for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
 {
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = timely(async { Ok(rows.try_next().await?) }).await? {
+        // One that cannot be read is nobody's: it holds up no other.
+        match loaded(&row) {
+            Ok(key) => each(key),
+            Err(error) => log::error!("{error}; it is refused"),
+        }
+    }
+    Ok(())
+}
+
+fn loaded<R>(row: &R) -> Result<LoadedKey<'_>, StoreError>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    for<'r> &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> &'r [u8]: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let read = || {
         let is_retired = row.len() > 13;
         let revoked: Option<i64> = row.try_get(11)?;
-        each(LoadedKey {
-            hash: hash(row.try_get::<&[u8], _>(0)?)?,
+        let hash: &[u8] = row.try_get(0)?;
+        let key = LoadedKey {
+            hash: Hash::default(),
             id: row.try_get(1)?,
             label: row.try_get(2)?,
             user_id: row.try_get(3)?,
@@ -129,7 +173,15 @@ where
                 true => row.try_get(13)?,
                 false => None,
             },
-        });
-    }
-    Ok(())
+        };
+        Ok((hash, key))
+    };
+    let (bytes, key) = read().map_err(|error: sqlx::Error| StoreError::Unreadable {
+        what: "key",
+        why: error.to_string(),
+    })?;
+    Ok(LoadedKey {
+        hash: hash(bytes)?,
+        ..key
+    })
 }

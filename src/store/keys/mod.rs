@@ -1,5 +1,6 @@
 //! Virtual keys. What is stored is their SHA-256; the key itself is seen once, by whoever makes it.
 
+mod belong;
 mod create;
 mod find;
 mod load;
@@ -81,7 +82,8 @@ impl Key {
     /// How it stands now.
     pub fn state(&self) -> KeyState {
         let is_over = self.expires_at.is_some_and(|at| at <= now());
-        match (self.revoked_at, self.blocked) {
+        let is_blocked = self.blocked || self.stamps.unreadable.is_some();
+        match (self.revoked_at, is_blocked) {
             (Some(_), _) => KeyState::Revoked,
             (None, true) => KeyState::Blocked,
             (None, false) if is_over => KeyState::Expired,
@@ -123,6 +125,7 @@ impl Record for Key {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (terms, unreadable) = row.json_if_readable("terms");
         Ok(Key {
             id: row.text("id")?,
             hash: hash(&row.bytes("hash")?)?,
@@ -138,8 +141,8 @@ impl Record for Key {
             revoked_at: row.optional_integer("revoked_at")?,
             rotated_at: row.optional_integer("rotated_at")?,
             rotation_count: row.integer("rotation_count")?,
-            terms: row.json("terms")?,
-            stamps: Stamps::default(),
+            terms,
+            stamps: Stamps::unreadable(unreadable),
         })
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     identity::virtual_key::Form,
     secret::Secret,
-    store::{Changes, List, Store, tests::databases::databases},
+    store::{Changes, List, Store, sql, tests::databases::databases},
 };
 
 fn labelled(label: &str) -> NewKey {
@@ -80,9 +80,9 @@ async fn a_key_lives_from_its_making_to_its_end() {
             .filter(|(_, may)| *may)
             .collect();
         assert_eq!(
-            usable.len(),
-            2,
-            "the first has its grace still, the second has none"
+            usable,
+            [(again.key.hash, true)],
+            "a rotation without grace ends an earlier one's"
         );
         changed(store, &mut seen).await;
 
@@ -243,5 +243,80 @@ async fn keys_that_are_changed_at_once_keep_both_changes() {
         };
         let sequences: Vec<i64> = changes.iter().map(|change| change.sequence).collect();
         assert_eq!(sequences, (1..=31).collect::<Vec<i64>>());
+    }
+}
+
+#[tokio::test]
+async fn what_keys_were_is_forgotten_long_after_its_end() {
+    for database in databases().await {
+        let store = &database.store;
+        let made = store.create_key(labelled("app"), None).await.unwrap();
+        let rotated = store.rotate_key(&made.key.id, 0, None, None).await.unwrap();
+        assert_eq!(store.forget_retired(now() - 60_000, 10).await.unwrap(), 0);
+        let mut seen = store.revision().await.unwrap();
+        assert_eq!(store.forget_retired(now() + 1, 10).await.unwrap(), 1);
+        assert_eq!(loaded(store).await, [(rotated.key.hash, true)]);
+        assert_eq!(changed(store, &mut seen).await, [made.key.token()]);
+    }
+}
+
+#[tokio::test]
+async fn some_keys_are_read_by_what_they_are_or_were() {
+    for database in databases().await {
+        let store = &database.store;
+        let (mut hashes, mut expected) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            let made = store.create_key(labelled("app"), None).await.unwrap();
+            let rotated = store
+                .rotate_key(&made.key.id, 60_000, None, None)
+                .await
+                .unwrap();
+            hashes.extend([made.key.hash, rotated.key.hash]);
+            expected.extend([made.key.hash, rotated.key.hash]);
+        }
+        expected.sort_unstable();
+        for asked in [
+            hashes.clone(),
+            hashes.iter().step_by(2).copied().chain([[7; 32]]).collect(),
+            hashes.iter().skip(1).step_by(2).copied().collect(),
+        ] {
+            let mut read = Vec::new();
+            let each = |key: LoadedKey<'_>| read.push(key.hash);
+            store.load_some_keys(&asked, each).await.unwrap();
+            read.sort_unstable();
+            read.dedup();
+            let is_wanted = |hash: &&Hash| asked.contains(hash) || asked.len() == 5;
+            let wanted: Vec<Hash> = expected.iter().filter(is_wanted).copied().collect();
+            assert_eq!(read, wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_terms_cannot_be_read_is_blocked_and_can_be_ended() {
+    for database in databases().await {
+        let store = &database.store;
+        for end in ["revoke", "block", "delete"] {
+            let made = store.create_key(labelled(end), None).await.unwrap().key;
+            let damage = "UPDATE keys SET terms = '[\"of-later\"]' WHERE id = $1";
+            store.run(sql(damage).bind(&made.id)).await.unwrap();
+            let key = store.find_key(end).await.unwrap();
+            assert_eq!(key.state(), KeyState::Blocked);
+            assert_eq!(store.list::<Key>(&List::default()).await.unwrap().len(), 1);
+            let changed = store.update::<Key>(&made.id, None, |key| {
+                key.label = None;
+                Ok(())
+            });
+            assert!(matches!(changed.await, Err(StoreError::Unreadable { .. })));
+            match end {
+                "revoke" => drop(store.revoke_key(&made.id, None).await.unwrap()),
+                "block" => drop(store.block_key(&made.id, true, None).await.unwrap()),
+                _ => {}
+            }
+            let look = "SELECT terms FROM keys";
+            let row = store.first(sql(look)).await.unwrap().unwrap();
+            assert_eq!(row.text("terms").unwrap(), "[\"of-later\"]", "it stays");
+            store.delete_key(&made.id).await.unwrap();
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 mod rows;
 mod spent;
-mod sums;
+pub(super) mod sums;
 #[cfg(test)]
 mod tests;
 

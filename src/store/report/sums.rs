@@ -54,7 +54,7 @@ const COUNTS: [&str; 10] = [
 const PART: u128 = 1_000_000;
 
 /// What adds amounts up, as two whole numbers: millions and the rest.
-pub(super) fn cost(backend: Backend) -> String {
+pub(in crate::store) fn cost(backend: Backend) -> String {
     match backend {
         Backend::Sqlite => format!(
             "SUM(CAST(r.cost AS INTEGER) / {PART}) AS cost_millions, \
@@ -68,7 +68,7 @@ pub(super) fn cost(backend: Backend) -> String {
 }
 
 /// The amount that [`cost`] adds up.
-pub(super) fn read_cost(row: &Row) -> Result<Usd, StoreError> {
+pub(in crate::store) fn read_cost(row: &Row) -> Result<Usd, StoreError> {
     let part = |column| {
         let part = row.optional_integer(column)?.unwrap_or(0);
         Ok::<_, StoreError>(u128::from(part.unsigned_abs()))

@@ -47,13 +47,14 @@ impl Record for Team {
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
+        let (terms, unreadable) = row.json_if_readable("terms");
         Ok(Team {
             id: row.text("id")?,
             alias: row.optional_text("alias")?,
             organization_id: row.optional_text("organization_id")?,
             blocked: row.flag("blocked")?,
-            terms: row.json("terms")?,
-            stamps: Stamps::default(),
+            terms,
+            stamps: Stamps::unreadable(unreadable),
         })
     }
 

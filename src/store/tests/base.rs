@@ -97,6 +97,10 @@ async fn nobody_else_may_read_the_file() {
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(&path, "").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut wal = path.clone().into_os_string();
+    wal.push("-wal");
+    fs::write(&wal, "").unwrap();
+    fs::set_permissions(&wal, fs::Permissions::from_mode(0o644)).unwrap();
     let store = Store::open(&Location::Sqlite(path)).await.unwrap();
     assert_eq!(store.backend(), Backend::Sqlite);
     store

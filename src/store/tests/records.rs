@@ -202,7 +202,10 @@ async fn changes_that_were_forgotten_are_said_to_be() {
             Changes::Forgotten,
             "a backup was put in place"
         );
-        assert_eq!(store.forget_changes(now() + 1).await.unwrap(), 3);
+        assert_eq!(store.forget_changes(0, 500).await.unwrap(), 0);
+        assert_eq!(store.forget_changes(now() + 1, 2).await.unwrap(), 2);
+        assert_eq!(store.forget_changes(now() + 1, 2).await.unwrap(), 1);
+        assert_eq!(store.forget_changes(now() + 1, 2).await.unwrap(), 0);
         assert_eq!(store.changes(2).await.unwrap(), Changes::Forgotten);
         let odd = "INSERT INTO changes (sequence, kind, record, changed_at) VALUES (4, 'of-later', 'x', 0)";
         store.run(sql(odd)).await.unwrap();
@@ -210,5 +213,97 @@ async fn changes_that_were_forgotten_are_said_to_be() {
             panic!("forgotten")
         };
         assert_eq!(changes[0].kind, None);
+    }
+}
+
+#[tokio::test]
+async fn changes_that_are_made_while_they_are_read_are_not_forgotten() {
+    for database in databases().await {
+        let store = &database.store;
+        let made = std::sync::atomic::AtomicBool::new(false);
+        let make = async {
+            for number in 0..300 {
+                let id = number.to_string();
+                store.create(Budget::new(&id), None).await.unwrap();
+            }
+            made.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        let read = async {
+            let mut seen = 0;
+            while !made.load(std::sync::atomic::Ordering::Relaxed) {
+                let Changes::These(changes) = store.changes(seen).await.unwrap() else {
+                    panic!("forgotten at {seen}")
+                };
+                seen = changes.last().map_or(seen, |change| change.sequence);
+            }
+        };
+        tokio::join!(make, read);
+    }
+}
+
+#[tokio::test]
+async fn records_are_read_page_by_page_and_one_that_is_damaged_holds_up_no_other() {
+    for database in databases().await {
+        let store = &database.store;
+        for id in ["c", "a", "b"] {
+            store.create(Team::new(id), None).await.unwrap();
+        }
+        let damage = "UPDATE teams SET terms = 'odd' WHERE id = 'b'";
+        store.run(sql(damage)).await.unwrap();
+        let page = store.page::<Team>(Some("a")).await.unwrap();
+        let ids: Vec<&str> = page.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["b", "c"]);
+        let asked = ["b".to_owned(), "nobody".to_owned()];
+        let some = store.some::<Team>(&asked).await.unwrap();
+        assert_eq!(some.len(), 1);
+        let team = some[0].1.as_ref().unwrap();
+        assert!(team.stamps.unreadable.is_some());
+        let (teams, problems) = store.everything::<Team>().await.unwrap();
+        assert_eq!((teams.len(), problems.len()), (2, 1));
+        assert!(problems[0].contains("`b`"), "{problems:?}");
+        assert_eq!(store.list::<Team>(&List::default()).await.unwrap().len(), 3);
+        store.delete::<Team>("b").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn settings_of_a_later_version_are_left_out_and_the_provider_is_there() {
+    for database in databases().await {
+        let store = &database.store;
+        for name in ["one", "other", "odd"] {
+            let mut provider = StoredProvider {
+                name: name.to_owned(),
+                ..StoredProvider::default()
+            };
+            provider.settings.models.push("m".to_owned());
+            store.create(provider, None).await.unwrap();
+        }
+        let later = "UPDATE providers SET settings = $1 WHERE name = $2";
+        let settings =
+            r#"{"models":["m"],"new_field":1,"timeouts":{"newer":2},"settings":{"own":"x"}}"#;
+        store
+            .run(sql(later).bind(settings).bind("one"))
+            .await
+            .unwrap();
+        store
+            .run(sql(later).bind(r#"{"models":7}"#).bind("odd"))
+            .await
+            .unwrap();
+        let sealer = crate::store::credentials::seal::Sealer::default();
+        let serving = store.serving(&sealer).await.unwrap();
+        let names: Vec<&str> = serving
+            .providers
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        assert_eq!(names, ["one", "other"]);
+        assert_eq!(serving.providers[0].settings.models, ["m"]);
+        assert_eq!(serving.providers[0].settings.settings["own"], "x");
+        assert_eq!(serving.problems.len(), 2, "{:?}", serving.problems);
+        let said = serving.problems.join(" ");
+        assert!(
+            said.contains("new_field") && said.contains("timeouts.newer") && said.contains("odd"),
+            "{said}"
+        );
     }
 }

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::scope::Scope;
 use crate::{
     price::Usd,
-    store::{Row, Store, StoreError, sql},
+    store::{
+        Backend, Row, Store, StoreError,
+        report::sums::{cost, read_cost},
+        sql,
+    },
 };
 
 /// Lines of one answer, at most.
@@ -173,7 +177,7 @@ impl Sum {
             cached_tokens: number("cached_tokens")?,
             cache_write_tokens: number("cache_write_tokens")?,
             reasoning_tokens: number("reasoning_tokens")?,
-            cost: row.amount("cost")?,
+            cost: read_cost(row)?,
             latency_ms: (micros / 1000).checked_div(requests).unwrap_or_default(),
         })
     }
@@ -208,18 +212,20 @@ impl Store {
             return Err(StoreError::invalid("by", why));
         }
         let column = by.column();
+        let order = match (by.is_time(), self.backend()) {
+            (true, _) => "1",
+            (false, Backend::Postgres) => "SUM(r.cost) DESC, SUM(requests) DESC, 1",
+            (false, Backend::Sqlite) => "TOTAL(r.cost) DESC, SUM(requests) DESC, 1",
+        };
+        let cost = cost(self.backend());
         let sums = SUMS.map(|sum| format!("CAST(SUM({sum}) AS BIGINT) AS {sum}"));
         let mut statement = sql(format!(
-            "SELECT {column} AS name, {label} AS label, {}, CAST(SUM(cost) AS TEXT) AS cost \
-             FROM {table} WHERE ",
+            "SELECT {column} AS name, {label} AS label, {}, {cost} FROM {table} r WHERE ",
             sums.join(", ")
         ));
         scope.hours(&mut statement);
         statement.append(&format!(" GROUP BY {column} ORDER BY "));
-        statement.append(match by.is_time() {
-            true => "1",
-            false => "SUM(cost) DESC, SUM(requests) DESC, 1",
-        });
+        statement.append(order);
         let limit = statement.push(MAX_LINES);
         statement.append(&format!(" LIMIT ${limit}"));
         let rows = self.all(statement).await?;

@@ -135,7 +135,7 @@ fn bodies(document: &Value, schema: &Value, text: &str, turn: usize) -> Vec<Opti
         .collect();
     let mut bodies = vec![Some(whole.clone())];
     let members = whole.as_object().into_iter().flatten().enumerate();
-    let in_turn = members.filter(|(place, _)| (place + turn) % TURNS == 0);
+    let in_turn = members.filter(|(place, _)| (place + turn).is_multiple_of(TURNS));
     for (_, (name, member)) in in_turn {
         let mut one = Map::new();
         for name in &required {

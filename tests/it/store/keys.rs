@@ -81,7 +81,7 @@ async fn a_key_lives_by_command_line_and_the_log_says_why_it_is_refused() {
         becomes(&gateway, &third, 200).await;
         becomes(&gateway, &second, 401).await;
         assert_eq!(fault(&gateway, &second).await, "rotated");
-        assert_eq!(status(&gateway, &key).await, 200, "its grace is not over");
+        becomes(&gateway, &key, 401).await;
 
         json(
             &gateway
@@ -159,8 +159,20 @@ async fn a_key_may_do_what_it_and_its_team_may() {
             fault(&gateway, &of_team).await,
             "team_project_or_user_blocked"
         );
-        gateway.run(&["team", "delete", "red"]).await;
-        becomes(&gateway, &of_team, 200).await;
+        let refused = gateway.run(&["team", "delete", "red"]).await;
+        assert!(
+            !refused.status.success() && refused.output.contains("--with-keys"),
+            "{}",
+            refused.output
+        );
+        assert_eq!(status(&gateway, &of_team).await, 401, "it is blocked still");
+        let deleted = gateway.run(&["team", "delete", "red", "--with-keys"]).await;
+        assert!(
+            deleted.status.success() && deleted.output.contains("1 keys"),
+            "{}",
+            deleted.output
+        );
+        becomes(&gateway, &of_team, 401).await;
         let models = gateway
             .call(Request::get("/v1/models").bearer(&narrow))
             .await;

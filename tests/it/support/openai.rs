@@ -31,17 +31,23 @@ pub fn chat(model: &str) -> Bytes {
     ))
 }
 
-/// A short chat body that asks for a stream.
+/// A short chat body that asks for a stream, and for its usage: the gateway asks for that otherwise.
 pub fn streamed(model: &str) -> Bytes {
     Bytes::from(format!(
-        r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hello"}}]}}"#
+        r#"{{"model":"{model}","stream":true,"stream_options":{{"include_usage":true}},"messages":[{{"role":"user","content":"hello"}}]}}"#
     ))
 }
 
 /// A chat of more than 64 KiB that asks for a stream.
 pub fn long_streamed(model: &str) -> Bytes {
     let body = chat_of_size(model, 100 << 10);
-    Bytes::from([br#"{"stream":true,"#, &body[1..]].concat())
+    Bytes::from(
+        [
+            br#"{"stream":true,"stream_options":{"include_usage":true},"#,
+            &body[1..],
+        ]
+        .concat(),
+    )
 }
 
 /// The body with its model spliced, as the provider should see it.

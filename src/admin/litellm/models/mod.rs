@@ -107,10 +107,10 @@ fn costs(snapshot: &Snapshot, provider: &str, model: &str) -> Object {
     let price = price(snapshot, provider, model);
     let rate = |rate: fn(&Price) -> u64| price.map(|price| rate(price) as f64 / 1e12);
     object(json!({
-        "input_cost_per_token": rate(|price| price.rates.input),
-        "output_cost_per_token": rate(|price| price.rates.output),
-        "cache_read_input_token_cost": rate(|price| price.rates.cache_read),
-        "cache_creation_input_token_cost": rate(|price| price.rates.cache_write),
+        "input_cost_per_token": rate(|price| price.tariff.rates.input),
+        "output_cost_per_token": rate(|price| price.tariff.rates.output),
+        "cache_read_input_token_cost": rate(|price| price.tariff.rates.cache_read),
+        "cache_creation_input_token_cost": rate(|price| price.tariff.rates.cache_write),
         "max_tokens": price.and_then(|price| price.max_output_tokens),
         "max_output_tokens": price.and_then(|price| price.max_output_tokens),
         "max_input_tokens": price.and_then(|price| price.context_tokens),

@@ -11,6 +11,7 @@ use crate::{
         fields::Fields,
         frame::Frame,
         part::{Content, Media, MediaKind, Part, Source, ToolCall},
+        usage::Tier,
     },
     dialects::{
         StreamReader,
@@ -304,7 +305,9 @@ impl Reader {
 
     fn metadata(&mut self, mut fields: Fields, out: &mut Vec<Event>) {
         if let Some(counts) = fields.take("usage") {
-            let (usage, extra) = usage::read(counts);
+            let (mut usage, extra) = usage::read(counts);
+            let tier = fields.peek("serviceTier").and_then(|tier| tier.get("type"));
+            usage.tier = tier.and_then(Value::as_str).and_then(Tier::read);
             out.push(Event::Usage { usage, extra });
         }
         push_extra(fields.rest(NAME), out);

@@ -10,6 +10,7 @@ use crate::{
         fields::Fields,
         frame::Frame,
         part::Content,
+        usage::Tier,
     },
     dialects::{
         StreamReader,
@@ -128,6 +129,7 @@ impl Reader {
         let usage = response::take_usage(&mut response);
         let finish = response::end(&mut response, self.has_tool_calls);
         let mut late = response::head(response);
+        let tier = late.service_tier.as_deref().and_then(Tier::read);
         for (name, value) in [
             ("id", late.id.map(Value::from)),
             ("model", late.model.map(Value::from)),
@@ -146,7 +148,8 @@ impl Reader {
                 extra: Default::default(),
             });
         }
-        if let Some((usage, extra)) = usage {
+        if let Some((mut usage, extra)) = usage {
+            usage.tier = tier;
             out.push(Event::Usage { usage, extra });
         }
         out.push(Event::Done);
