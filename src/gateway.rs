@@ -2,6 +2,7 @@
 //! snapshot from its first byte to its last, so a reload never changes its rules midway; counters,
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
+pub mod departure;
 mod limiting;
 pub mod management;
 pub mod progress;
@@ -35,6 +36,7 @@ use crate::{
     upstream::{client::Client, discovery::Hosts, google::Tokens},
     usage::journal::Journal,
 };
+use departure::Departure;
 use limiting::SharedBy;
 use management::Management;
 use progress::Progress;
@@ -129,6 +131,8 @@ pub struct Gateway {
     pub flights: Arc<Flights>,
     /// Set once the process is on its way out.
     pub draining: AtomicBool,
+    /// The end of requests that take too long for that.
+    pub departure: Arc<Departure>,
     /// Client connections that stand.
     pub open_connections: AtomicUsize,
     /// Requests being served.
@@ -162,6 +166,7 @@ impl Gateway {
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
+            departure: Arc::default(),
             open_connections: AtomicUsize::new(0),
             open_requests: AtomicUsize::new(0),
             snapshot: ArcSwap::default(),

@@ -32,7 +32,9 @@ use crate::{
     providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{CacheKeeper, LimitsKeeper, Tasks, reload::Source, store::Records},
+    tasks::{
+        CacheKeeper, Closing, LimitsKeeper, Tasks, UsageKeeper, reload::Source, store::Records,
+    },
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
     usage::journal::{self, Journal},
@@ -115,7 +117,9 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     }
     let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
-    keep_journal(&gateway, &config, &start.directory)?;
+    if records.has_store() {
+        keep_journal(&gateway, &config, &start.directory)?;
+    }
     look_names_up(&gateway);
 
     let listen = &config.listen;
@@ -163,10 +167,17 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.add_service(background_service("cache", keeper));
     let keeper = LimitsKeeper(gateway.clone());
     server.add_service(background_service("limits", keeper));
+    let closing = Arc::new(Closing::default());
+    let keeper = UsageKeeper {
+        gateway: gateway.clone(),
+        closing: closing.clone(),
+    };
+    server.add_service(background_service("usage", keeper));
     let tasks = Tasks {
         gateway,
         source: start.source,
         directory: start.directory,
+        closing,
         records,
         demo: Mutex::new(start.demo),
         at_exit: start.at_exit.clone(),

@@ -22,6 +22,9 @@ pub struct Usage {
     pub retention_days: u32,
     /// Days for which sums by the hour are kept; 0 for ever.
     pub sums_retention_days: u32,
+    /// Days for which sums by tag are kept, and what a tag or a model has spent that is used no more; 0 for
+    /// ever. Clients make both up.
+    pub tags_retention_days: u32,
 }
 
 impl Default for Usage {
@@ -32,6 +35,7 @@ impl Default for Usage {
             fsync: false,
             retention_days: 30,
             sums_retention_days: 0,
+            tags_retention_days: 90,
         }
     }
 }

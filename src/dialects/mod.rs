@@ -12,6 +12,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod closing;
 pub mod cohere;
 pub mod compact;
 pub mod emulate;
@@ -48,6 +49,7 @@ use crate::{
     },
     error::{AnswerError, GatewayError},
 };
+use closing::Closing;
 use ending::Ending;
 use produced::Produced;
 use scan::Places;
@@ -137,11 +139,9 @@ pub trait Dialect: Sync {
         Some(b": keep-alive\n\n")
     }
 
-    /// How events begin by which a client knows that a stream is over, each with the line break before it;
-    /// none where that is the end of the answer itself. What an event says of its answer's text cannot begin
-    /// a line.
-    fn closing_events(&self) -> &'static [&'static [u8]] {
-        &[]
+    /// By what a client knows that a stream is over.
+    fn closing(&self) -> Closing {
+        Closing::End
     }
 
     /// A reader for one streamed answer.

@@ -106,7 +106,9 @@ impl Gateway {
             return;
         }
         for change in changes {
-            let kind = change.kind.and_then(|record| Some((record, limited(record)?)));
+            let kind = change
+                .kind
+                .and_then(|record| Some((record, limited(record)?)));
             let Some((record, kind)) = kind else { continue };
             let restored = async {
                 for one in store.budgeted(record, Some(&change.record)).await? {

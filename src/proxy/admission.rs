@@ -253,10 +253,11 @@ impl From<Result<Admission, Refusal>> for Place {
     }
 }
 
-/// The answer ends with this status, as its client sees it, and `used` is what all attempts have: tells the limits.
+/// The answer ends with this status, as its client sees it, and what it has used is known: tells the limits.
 /// Where that is nothing, the place is given back once nobody else may have use of it.
-pub(super) fn settle(context: &mut Context, status: u16, used: Option<&Used>) {
+pub(super) fn settle(context: &mut Context, status: u16) {
     let ticket = context.ticket.take();
+    let used = context.spent.and_then(|spent| spent.used);
     let attempt = context.attempt.as_mut();
     let place = attempt.and_then(|attempt| attempt.place.take());
     // A stream whose client left has been answered in part.
@@ -269,7 +270,7 @@ pub(super) fn settle(context: &mut Context, status: u16, used: Option<&Used>) {
         place.settle(&usage, cost);
     }
     if let Some(admission) = ticket.and_then(|ticket| ticket.admission.lock().take()) {
-        let (usage, cost) = of(used);
+        let (usage, cost) = of(used.as_ref());
         admission.settle(&usage, cost);
     }
 }

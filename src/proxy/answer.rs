@@ -50,6 +50,10 @@ pub struct Watched {
     length: usize,
     /// Whether it is a stream after all, in lines of JSON.
     is_stream: bool,
+    /// Of such a stream the line that is not whole yet.
+    line: Vec<u8>,
+    /// Whether the line has passed by which a client knows that it is over.
+    is_closed: bool,
 }
 
 impl Answer {
@@ -218,6 +222,30 @@ impl Watched {
         }
     }
 
+    /// Whether the line has passed by which a client knows that the stream is over.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Looks for the last line of a stream, however pieces cut it, and for the usage in it.
+    fn pass_lines(&mut self, piece: &Bytes, dialect: &dyn Dialect) -> Option<Usage> {
+        let end = memchr::memrchr(b'\n', piece).map_or(0, |at| at + 1);
+        let (whole, rest) = piece.split_at_checked(end)?;
+        let mut usage = None;
+        if !whole.is_empty() {
+            self.line.extend_from_slice(whole);
+            if dialect.closing().is_in(&self.line) {
+                self.is_closed = true;
+                usage = dialect.read_usage(&self.line, true);
+            }
+            self.line.clear();
+        }
+        if self.line.len() <= MAX_WATCHED_BYTES {
+            self.line.extend_from_slice(rest);
+        }
+        usage
+    }
+
     fn pass(
         &mut self,
         piece: Option<&Bytes>,
@@ -232,6 +260,9 @@ impl Watched {
                 self.pieces.clear();
             }
         }
+        if !is_end && self.is_stream {
+            return self.pass_lines(piece?, dialect);
+        }
         if !is_end || self.length > MAX_WATCHED_BYTES {
             return None;
         }
@@ -245,7 +276,7 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialects::openai_chat::OpenAiChat;
+    use crate::dialects::{ollama::Ollama, openai_chat::OpenAiChat};
 
     fn feed(answer: &mut Answer, pieces: &[&'static str]) -> (String, Option<Usage>) {
         let (mut out, mut usage) = (String::new(), None);
@@ -269,6 +300,22 @@ mod tests {
         let (out, usage) = feed(&mut Answer::Plain(Watched::default()), &pieces);
         assert_eq!(out, pieces.concat());
         assert_eq!(usage.unwrap().output, 4);
+    }
+
+    #[test]
+    fn the_last_line_of_a_stream_in_lines_is_seen_however_it_is_cut() {
+        let text = "{\"done\":false}\n{\"done\":true,\"prompt_eval_count\":3,\"eval_count\":4}\n";
+        for cut in 0..text.len() {
+            let mut watched = Watched::lines();
+            let pieces = [text.get(..cut), text.get(cut..)];
+            let mut usage = None;
+            for piece in pieces.into_iter().flatten() {
+                let piece = Bytes::from_static(piece.as_bytes());
+                usage = watched.pass(Some(&piece), false, &Ollama).or(usage);
+            }
+            assert!(watched.is_closed());
+            assert_eq!(usage.unwrap().output, 4);
+        }
     }
 
     #[test]

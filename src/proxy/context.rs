@@ -15,6 +15,7 @@ use super::{
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
     heartbeat,
+    receipt::Spent,
     recording::Recording,
     relay::{Leaving, Relay},
     rewritten::Streamed,
@@ -53,6 +54,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// Whether that is known: it may use the gateway.
+    pub is_admitted: bool,
     /// Whether some of its headers may be meant for the gateway; most requests have none.
     pub has_wishes: bool,
     /// Its body, as it came.
@@ -125,6 +128,8 @@ pub struct Context {
     pub bytes_left: Option<usize>,
     /// Whether the end of the provider's answer has been seen.
     pub has_ended: bool,
+    /// What it has used and cost, once its row has been made.
+    pub spent: Option<Spent>,
     /// Whether its row has been written.
     pub is_recorded: bool,
 }
@@ -195,6 +200,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            is_admitted: false,
             has_wishes: false,
             body: Bytes::new(),
             body_read: None,
@@ -231,6 +237,7 @@ impl Context {
             bytes_out: 0,
             bytes_left: None,
             has_ended: false,
+            spent: None,
             is_recorded: false,
         }
     }
@@ -246,6 +253,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            is_admitted: self.is_admitted,
             has_wishes: self.has_wishes,
             body: self.body.clone(),
             body_read: self.body_read,

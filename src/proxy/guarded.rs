@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -23,12 +23,14 @@ use pingora::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::watchdog::Watchdog;
+use crate::gateway::departure::Departure;
 
 /// A client's stream whose reads fail once when the deadline of its watchdog has passed.
 /// The watchdog travels in the proxy digest, which has no other use on this side.
 pub struct Guarded {
     inner: Stream,
     watchdog: Arc<Watchdog>,
+    departure: Arc<Departure>,
     digest: Arc<ProxyDigest>,
     timer: Option<Timer>,
     /// Since when the client has taken nothing.
@@ -41,18 +43,22 @@ pub struct Guarded {
     orphaned: Option<Orphaned>,
 }
 
+/// How often a connection looks around at least that has a deadline.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Waits until nobody wants the answer any more.
 type Orphaned = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl Guarded {
-    /// Guards `inner` by `watchdog`.
-    pub fn new(inner: Stream, watchdog: Arc<Watchdog>) -> Self {
+    /// Guards `inner` by `watchdog`, until `departure`.
+    pub fn new(inner: Stream, watchdog: Arc<Watchdog>, departure: Arc<Departure>) -> Self {
         let data: Box<dyn Any + Send + Sync> = Box::new(watchdog.clone());
         let (head, ()) = http::Response::new(()).into_parts();
         let digest = ProxyDigest::new(Box::new(ResponseHeader::from(head)), Some(data));
         Guarded {
             inner,
             watchdog,
+            departure,
             digest: Arc::new(digest),
             timer: None,
             blocked_since: None,
@@ -87,6 +93,15 @@ impl Guarded {
         matches!(written, Poll::Ready(Err(_))) && self.watchdog.patrons().is_some()
     }
 
+    /// An error once connections are over.
+    fn poll_departure(&self, context: &Context<'_>) -> io::Result<()> {
+        let connection = Arc::as_ptr(&self.watchdog).addr();
+        match self.departure.poll(connection, context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
     /// Notes whether a write has to wait for the client, which is not the provider's time.
     fn note<T>(&mut self, written: Poll<T>) -> Poll<T> {
         match (&written, self.blocked_since) {
@@ -115,6 +130,7 @@ impl Guarded {
                 Some(timer) if timer.rings_at <= next => {
                     ready!(timer.sleep.as_mut().poll(context));
                     self.timer = None;
+                    self.poll_departure(context)?;
                     let now = Instant::now();
                     if deadline.is_some_and(|deadline| now >= deadline) {
                         self.watchdog.fire();
@@ -127,7 +143,7 @@ impl Guarded {
                         return Poll::Ready(Err(error));
                     }
                 }
-                _ => self.timer = Some(Timer::new(next)),
+                _ => self.timer = Some(Timer::new(next.min(Instant::now() + LOOK))),
             }
         }
     }
@@ -207,6 +223,7 @@ impl AsyncRead for Guarded {
                 Poll::Ready(read)
             }
             Poll::Pending => {
+                self.poll_departure(context)?;
                 ready!(self.poll_deadline(context))?;
                 let passed = io::Error::new(io::ErrorKind::TimedOut, "deadline passed");
                 Poll::Ready(Err(passed))
@@ -225,6 +242,9 @@ impl AsyncWrite for Guarded {
         ready!(self.poll_room(context))?;
         self.note_time();
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        if written.is_pending() {
+            self.poll_departure(context)?;
+        }
         if self.swallows(&written) {
             return Poll::Ready(Ok(bytes.len()));
         }

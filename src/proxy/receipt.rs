@@ -11,7 +11,6 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use serde::Deserialize;
@@ -41,18 +40,23 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
         return;
     }
     context.is_recorded = true;
-    let used = tally::total(context);
-    admission::settle(context, status, used.as_ref());
+    price(context);
+    admission::settle(context, status);
     let Some(journal) = context.gateway().journal() else {
         return;
     };
-    let labels = labels(session, context);
-    let record = record(session, context, &labels, status, used);
+    // Who is not known says nothing that anybody would vouch for.
+    let labels = match context.is_admitted {
+        true => labels(session, context),
+        false => Labels::default(),
+    };
+    let record = record(session, context, &labels, status);
     let tried = record.tried();
     let row = record.row(tried.as_deref());
     match &context.relay {
         Some(relay) if context.role == Role::Child => relay.leave_row(journal, &row),
-        _ => journal.append(&row),
+        _ if context.is_admitted => journal.append(&row),
+        _ => journal.append_minor(&row),
     }
 }
 
@@ -83,18 +87,18 @@ fn has_left(context: &Context) -> bool {
 /// The same for a piece of a stream that is not the last and tells the client that it is over: it may not wait
 /// for more.
 pub(super) fn write_closing(session: &Session, context: &mut Context, piece: &[u8]) {
-    let is_stream = matches!(context.answer, Answer::Events(_) | Answer::Streamed(_))
-        || matches!(context.caching, Caching::Coalesced(..));
-    if is_stream && !context.is_recorded && is_closing(piece, context.caller.closing_events()) {
+    let is_closed = match &context.answer {
+        _ if context.is_recorded => false,
+        Answer::Plain(watched) => watched.is_closed(),
+        Answer::Events(_) | Answer::Streamed(_) => context.caller.closing().is_in(piece),
+        _ if matches!(context.caching, Caching::Coalesced(..)) => {
+            context.caller.closing().is_in(piece)
+        }
+        _ => false,
+    };
+    if is_closed {
         write_end(session, context);
     }
-}
-
-fn is_closing(piece: &[u8], events: &[&[u8]]) -> bool {
-    events.iter().any(|event| {
-        let (_, start) = event.split_at(1);
-        piece.starts_with(start) || memmem::find(piece, event).is_some()
-    })
 }
 
 /// The same where there will be no piece.
@@ -114,14 +118,32 @@ fn is_counted(context: &Context) -> bool {
     })
 }
 
-/// What is known of the request by now.
+/// What a request has used, and what that costs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spent {
+    /// Of all attempts; `None` where nothing is known of any.
+    pub used: Option<Used>,
+    /// `None` where it is not known.
+    pub cost: Option<Usd>,
+}
+
+/// Finds out what the request has used and cost, once.
+pub(super) fn price(context: &mut Context) {
+    if context.spent.is_none() {
+        let used = tally::total(context);
+        let cost = cost(context, used.as_ref());
+        context.spent = Some(Spent { used, cost });
+    }
+}
+
+/// What is known of the request by now; its cost where that has been found out.
 pub(super) fn record<'a>(
     session: &'a Session,
     context: &'a Context,
     labels: &'a Labels<'a>,
     status: u16,
-    used: Option<Used>,
 ) -> Record<'a> {
+    let spent = context.spent.unwrap_or_default();
     let head = session.req_header();
     let candidate = context.plan.current();
     let identity = &context.identity;
@@ -192,14 +214,14 @@ pub(super) fn record<'a>(
         overhead: context.overhead(),
         bytes_in: context.body.len(),
         bytes_out: found.unwrap_or(context.bytes_out),
-        used,
-        cost: cost(context, used.as_ref()),
+        used: spent.used,
+        cost: spent.cost,
     }
 }
 
 /// What the request has cost: nothing where nobody was asked who could charge for it, and `None` where that
 /// is not known.
-pub(super) fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
+fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
     let is_counting = context
         .endpoint
         .is_some_and(|endpoint| endpoint.kind == Kind::CountTokens);
@@ -221,7 +243,7 @@ pub(super) fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
 }
 
 /// What the request says of itself: in headers of the gateway's or LiteLLM's, and in its body.
-pub(super) fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
+fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
     labels_of(&session.req_header().headers, context)
 }
 
@@ -256,23 +278,3 @@ pub(super) fn labels_of<'a>(headers: &'a HeaderMap, context: &'a Context) -> Lab
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dialects::{Dialect, anthropic::Anthropic, openai_chat::OpenAiChat};
-
-    #[test]
-    fn the_end_of_a_stream_is_told_from_text_that_speaks_of_it() {
-        let openai = |piece: &str| is_closing(piece.as_bytes(), OpenAiChat.closing_events());
-        assert!(openai("data: [DONE]\n\n"));
-        assert!(openai("data: {\"a\":1}\n\ndata: [DONE]\n\n"));
-        assert!(!openai("data: {\"content\":\"data: [DONE]\"}\n\n"));
-        assert!(!openai("data: {\"content\":\"\\ndata: [DONE]\"}\n\n"));
-        let anthropic = |piece: &str| is_closing(piece.as_bytes(), Anthropic.closing_events());
-        assert!(anthropic(
-            "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
-        ));
-        assert!(!anthropic("event: message_delta\ndata: {}\n\n"));
-    }
-}

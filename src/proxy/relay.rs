@@ -272,7 +272,7 @@ pub fn break_up(context: &mut Context, failure: Failure) {
         context.is_lost = !next::follow(context, failure);
         context.answer = Answer::Undecided;
         context.usage = None;
-        context.is_recorded = false;
+        (context.is_recorded, context.spent) = (false, None);
         context.leaving = Leaving::Context;
         return;
     }

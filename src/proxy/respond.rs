@@ -8,7 +8,7 @@ use pingora::{Result, http::ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout_at;
 
-use super::{attempt, body, context::Context, headers, receipt, recording, tally};
+use super::{attempt, body, context::Context, headers, receipt, recording};
 use crate::{error::GatewayError, upstream::provider::header_value};
 
 /// How long the rest of a refused body is read and thrown away, so that the client gets to see
@@ -90,9 +90,9 @@ pub async fn reply(
 }
 
 /// The head with what its answer has cost, where that is known by now.
-fn with_cost(context: &Context, head: ResponseHeader) -> ResponseHeader {
-    let used = tally::total(context);
-    let Some(cost) = receipt::cost(context, used.as_ref()) else {
+fn with_cost(context: &mut Context, head: ResponseHeader) -> ResponseHeader {
+    receipt::price(context);
+    let Some(cost) = context.spent.and_then(|spent| spent.cost) else {
         return head;
     };
     let (status, version) = (head.status, head.version);

@@ -12,14 +12,14 @@ use super::{
     admission, attempt,
     context::{Context, Role},
     endpoints::Kind,
-    next, receipt, relay, replay, respond, shadow, tally,
+    next, receipt, relay, replay, respond, shadow,
 };
 use crate::{
     config::RequestLog,
     error::GatewayError,
     routing::facts::Facts,
     telemetry::{logging, metrics::Observation},
-    usage::record::Used,
+    usage::labels::Labels,
 };
 
 /// Names become labels, header values and parts of log lines: a longer one is no name.
@@ -182,9 +182,9 @@ pub(super) fn tell(session: &Session, context: &mut Context, status: u16, is_gon
         context.gateway().metrics.client_disconnects.inc();
     }
     receipt::write(session, context, status);
-    let used = tally::total(context);
-    observe(context, status, used);
-    log_line(session, context, status, used);
+    receipt::price(context);
+    observe(context, status);
+    log_line(session, context, status);
 }
 
 /// Who was asked last, or whose answer is given again; nobody where it never came to that.
@@ -196,14 +196,15 @@ fn served(context: &Context) -> Option<(Arc<str>, Arc<str>)> {
     replay::served(context).or_else(last)
 }
 
-fn observe(context: &Context, status: u16, used: Option<Used>) {
+fn observe(context: &Context, status: u16) {
+    let spent = context.spent.unwrap_or_default();
     let metrics = &context.gateway().metrics;
     let seen = Observation {
         status,
         latency: context.started.elapsed().as_secs_f64(),
         first_byte: first_byte(context).map(|took| took.as_secs_f64()),
-        usage: used.map(|used| used.usage),
-        cost: receipt::cost(context, used.as_ref()),
+        usage: spent.used.map(|used| used.usage),
+        cost: spent.cost,
         stream: context.request.stream,
     };
     let series = match served(context) {
@@ -219,7 +220,7 @@ fn first_byte(context: &Context) -> Option<Duration> {
     Some(at.saturating_duration_since(context.started))
 }
 
-fn log_line(session: &Session, context: &Context, status: u16, used: Option<Used>) {
+fn log_line(session: &Session, context: &Context, status: u16) {
     let is_wanted = match context.snapshot.config.telemetry.log.requests {
         RequestLog::All => true,
         RequestLog::Errors => context.error.is_some() || status >= 400,
@@ -228,8 +229,9 @@ fn log_line(session: &Session, context: &Context, status: u16, used: Option<Used
     if !is_wanted {
         return;
     }
-    let labels = receipt::labels(session, context);
-    let record = receipt::record(session, context, &labels, status, used);
+    // The line says nothing of them.
+    let labels = Labels::default();
+    let record = receipt::record(session, context, &labels, status);
     logging::write_line(&record.line(logging::is_json()));
 }
 

@@ -45,6 +45,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
+
 use pool::Pool;
 
 /// Which database it is.
@@ -60,6 +62,8 @@ pub enum Backend {
 #[derive(Clone)]
 pub struct Store {
     pool: Arc<Pool>,
+    /// Tags and models that sums were made of lately.
+    names: Arc<Mutex<usage::Names>>,
 }
 
 impl Store {
@@ -71,6 +75,7 @@ impl Store {
         let pool = Pool::open(location).await?;
         Ok(Store {
             pool: Arc::new(pool),
+            names: Arc::default(),
         })
     }
 
@@ -139,6 +144,15 @@ impl Store {
     /// `Away`.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         self.pool.begin().await
+    }
+
+    /// Waits until what has been committed survives a loss of power. Postgres sees to that itself; of SQLite
+    /// it is the log before the file that may still be on its way to the disk.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        self.pool.sync().await
     }
 
     /// Closes its connections, once those who use them are done.

@@ -131,6 +131,25 @@ impl Pool {
         })
     }
 
+    pub(super) async fn sync(&self) -> Result<(), StoreError> {
+        let Pool::Sqlite(pool) = self else {
+            return Ok(());
+        };
+        let mut log = pool.connect_options().get_filename().as_os_str().to_owned();
+        log.push("-wal");
+        let syncing = tokio::task::spawn_blocking(move || match File::open(log) {
+            Ok(log) => log.sync_data(),
+            // All of it is in the database itself, by a checkpoint that has waited for the disk.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        match syncing.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(StoreError::Away(error.to_string())),
+            Err(error) => Err(StoreError::Away(error.to_string())),
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Pool::Sqlite(pool) => pool.close().await,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use sqlx::{
-    ConnectOptions, Executor, PgConnection, PgPool,
+    ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -91,6 +91,7 @@ fn connections(settings: &'static [&'static str]) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
+        .after_release(|connection, _| Box::pin(is_well(connection)))
         .after_connect(move |connection: &mut PgConnection, _| {
             Box::pin(async move {
                 for statement in settings {
@@ -102,6 +103,15 @@ fn connections(settings: &'static [&'static str]) -> PgPoolOptions {
                 Ok(())
             })
         })
+}
+
+/// Whether a connection goes back to the others. One that has gone silent would be waited for without end
+/// and be missing for ever, so it is closed.
+async fn is_well(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
 }
 
 /// Waits for a statement, but not without end.

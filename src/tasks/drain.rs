@@ -19,6 +19,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long connections may take to close once their requests are over: HTTP/2 hands its last
 /// frames to a task of its own.
 const LAST_BYTES: Duration = Duration::from_millis(300);
+/// How long requests have that are cut off, to write their rows.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the journal's end may wait for its disk.
+const LAST_ROW: Duration = Duration::from_secs(1);
 
 /// Waits for the order to shut down, then for requests in flight, then exits.
 pub(super) async fn wait(
@@ -31,6 +35,7 @@ pub(super) async fn wait(
         return;
     }
     gateway.draining.store(true, Ordering::Relaxed);
+    gateway.departure.announce();
     let patience = gateway
         .snapshot()
         .config
@@ -54,10 +59,25 @@ pub(super) async fn wait(
         }
         tokio::time::sleep(LOOK).await;
     }
+    let cut_off = open();
+    cut(gateway).await;
     closing.finish().await;
     gateway.cache.flush().await;
-    event("stopped", &[("cut_off", &open().to_string())]);
+    event("stopped", &[("cut_off", &cut_off.to_string())]);
     at_exit();
+    if let Some(journal) = gateway.journal().cloned() {
+        let ending = tokio::task::spawn_blocking(move || journal.end());
+        let _ = tokio::time::timeout(LAST_ROW, ending).await;
+    }
     logging::flush();
     std::process::exit(0);
+}
+
+/// Cuts what is still open, and waits for what is said of it.
+async fn cut(gateway: &Gateway) {
+    gateway.departure.cut();
+    let latest = Instant::now() + LAST_WORDS;
+    while gateway.open_requests.load(Ordering::Relaxed) > 0 && Instant::now() < latest {
+        tokio::time::sleep(LOOK).await;
+    }
 }

@@ -1,5 +1,6 @@
-//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records, rows of
-//! usage, reloads, the end of the process. One background service, one thread; the cache has another.
+//! What goes on beside requests: names, tokens, health checks, copies of requests, the store's records,
+//! reloads, the end of the process. One background service, one thread; the cache has another, and the rows of
+//! usage, which wait for a disk.
 
 mod drain;
 mod health;
@@ -21,6 +22,7 @@ use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 use crate::{gateway::Gateway, providers::demo};
 pub use limits::LimitsKeeper;
 use reload::Source;
+pub use usage::Closing;
 
 /// Keeps the cache's connections to Redis. A service and a thread of its own: look-ups wait for it.
 pub struct CacheKeeper(
@@ -35,6 +37,25 @@ impl BackgroundService for CacheKeeper {
     }
 }
 
+/// Takes rows of usage to the store. A thread of its own: a disk that stops holds up nothing else.
+pub struct UsageKeeper {
+    /// Whose usage.
+    pub gateway: Arc<Gateway>,
+    /// How the end of the process waits for it.
+    pub closing: Arc<Closing>,
+}
+
+#[async_trait]
+impl BackgroundService for UsageKeeper {
+    async fn start(&self, _: ShutdownWatch) {
+        let (journal, metrics) = (self.gateway.journal(), &self.gateway.metrics.usage);
+        futures::join!(
+            usage::run(journal, &*self.gateway, metrics, &self.closing),
+            retention::run(&self.gateway),
+        );
+    }
+}
+
 /// All other background tasks.
 pub struct Tasks {
     /// The state that they keep up.
@@ -43,6 +64,8 @@ pub struct Tasks {
     pub source: Source,
     /// Where the gateway keeps its own files.
     pub directory: PathBuf,
+    /// How the end of the process waits for rows of usage.
+    pub closing: Arc<Closing>,
     /// Where the store is, and how far it was read at the start.
     pub records: store::Records,
     /// The socket of the built-in provider, where it is asked for.
@@ -62,13 +85,8 @@ impl BackgroundService for Tasks {
                 log::error!("the demo provider stopped: {error}");
             }
         };
-        let closing = usage::Closing::default();
-        let journal = self.gateway.journal();
-        let metrics = &self.gateway.metrics.usage;
         futures::join!(
             demo,
-            usage::run(journal, &*self.gateway, metrics, &closing),
-            retention::run(&self.gateway),
             names::refresh(&self.gateway),
             self.gateway.tokens.keep_fresh(&self.gateway.client),
             health::watch(&self.gateway, shutdown.clone()),
@@ -79,7 +97,7 @@ impl BackgroundService for Tasks {
             limits::sync(&self.gateway),
             limits::alert(&self.gateway),
             tidy::run(&self.gateway),
-            drain::wait(&self.gateway, shutdown, &closing, &*self.at_exit),
+            drain::wait(&self.gateway, shutdown, &self.closing, &*self.at_exit),
         );
     }
 }

@@ -23,35 +23,40 @@ const DAY_MS: i64 = 86_400_000;
 /// Forgets for as long as the process lives.
 pub(super) async fn run(gateway: &Gateway) {
     sleep(FIRST_LOOK).await;
+    let mut now = store::now();
     loop {
-        if let Err(error) = look(gateway).await {
+        // A clock that jumps must not forget everything at once.
+        now = store::now().min(now + DAY_MS);
+        if let Err(error) = look(gateway, now).await {
             log::warn!("old rows of usage are kept for now: {error}");
         }
         sleep(LOOK).await;
     }
 }
 
-async fn look(gateway: &Gateway) -> Result<(), StoreError> {
+async fn look(gateway: &Gateway, now: i64) -> Result<(), StoreError> {
     match gateway.store.load_full() {
-        Some(store) if gateway.journal().is_some() => forget(gateway, &store).await,
+        Some(store) if gateway.journal().is_some() => forget(gateway, &store, now).await,
         _ => Ok(()),
     }
 }
 
-async fn forget(gateway: &Gateway, store: &Store) -> Result<(), StoreError> {
-    let (rows, sums) = {
+async fn forget(gateway: &Gateway, store: &Store, now: i64) -> Result<(), StoreError> {
+    let (rows, sums, tags) = {
         let usage = &gateway.snapshot().config.usage;
-        (usage.retention_days, usage.sums_retention_days)
+        let (sums, tags) = (usage.sums_retention_days, usage.tags_retention_days);
+        (usage.retention_days, sums, tags)
     };
     for (what, days) in [
         (Age::Requests, rows),
         (Age::Sums, sums),
-        (Age::TagSums, sums),
+        (Age::TagSums, tags),
+        (Age::Unused, tags),
     ] {
         if days == 0 {
             continue;
         }
-        let before = store::now() - i64::from(days).saturating_mul(DAY_MS);
+        let before = now - i64::from(days).saturating_mul(DAY_MS);
         while store.forget(what, before, BATCH).await? == u64::from(BATCH) {
             sleep(BREATH).await;
         }

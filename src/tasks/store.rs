@@ -77,6 +77,11 @@ impl Records {
         })
     }
 
+    /// Whether there is one, or will be.
+    pub fn has_store(&self) -> bool {
+        self.location.is_some()
+    }
+
     /// Reads everything before the first request, where the store answers in time. Otherwise the gateway
     /// starts without, says so, and goes on trying.
     pub async fn read_first(&mut self, gateway: &Gateway) {

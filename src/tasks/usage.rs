@@ -1,6 +1,7 @@
 //! Takes rows from the journal to the store, in batches. While the store is away they wait in the journal,
 //! and nobody else notices.
 
+mod offer;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
+
+use offer::Offer;
 
 use crate::{
     gateway::Gateway,
@@ -27,8 +30,8 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(250);
 /// Rows of one transaction, at most: short enough that no other writer of SQLite waits long.
 const MAX_ROWS: usize = 1000;
-/// Rows by which it is found out whether the store refuses all.
-const PROBES: usize = 8;
+/// And where that failed: half as many each time, down to this.
+const FEW_ROWS: usize = 16;
 /// How long the store is left alone after a failure, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,7 +44,7 @@ const OPENING: Duration = Duration::from_secs(2);
 
 /// The end of the process, agreed upon.
 #[derive(Debug, Default)]
-pub(super) struct Closing {
+pub struct Closing {
     begun: Notify,
     done: Notify,
 }
@@ -64,12 +67,15 @@ pub(super) async fn run(
     if let Some(journal) = journal {
         let mut settling = Settling {
             reader: Reader::new(journal.clone()),
+            journal,
             ledger,
+            offer: Offer::to(ledger),
             metrics,
+            size: MAX_ROWS,
             pause: None,
         };
         settling.until(closing.begun.notified()).await;
-        settling.finish(journal).await;
+        settling.finish().await;
     }
     closing.done.notify_one();
     std::future::pending().await
@@ -77,8 +83,12 @@ pub(super) async fn run(
 
 struct Settling<'a> {
     reader: Reader,
+    journal: &'a Journal,
     ledger: &'a dyn Ledger,
+    offer: Offer<'a>,
     metrics: &'a UsageMetrics,
+    /// Rows of the next batch, at most: fewer where the store could not take so many in time.
+    size: usize,
     /// How long the store is left alone; `None` while it is well.
     pause: Option<Duration>,
 }
@@ -105,8 +115,8 @@ impl Settling<'_> {
     }
 
     /// Settles what is there, and leaves nothing behind where that succeeds.
-    async fn finish(&mut self, journal: &Journal) {
-        if let Err(error) = blocking(|| journal.close()) {
+    async fn finish(&mut self) {
+        if let Err(error) = blocking(|| self.journal.close()) {
             log::error!("the journal of usage: {error}");
         }
         // A process that is stopped as soon as it has begun.
@@ -116,17 +126,18 @@ impl Settling<'_> {
         }
         while self.step().await {}
         match self.pause {
-            None if self.ledger.is_open() => blocking(|| self.reader.finish()),
+            None if self.ledger.is_open() => {}
             _ => log::warn!("the store is away; the next process finds the last rows of usage"),
         }
     }
 
     /// Settles the next batch. Whether there may be more right now.
     async fn step(&mut self) -> bool {
+        blocking(|| self.journal.write_late());
         if !self.ledger.is_open() {
             return false;
         }
-        let batch = match blocking(|| self.reader.next(MAX_ROWS)) {
+        let batch = match blocking(|| self.reader.next(self.size)) {
             Ok(Some(batch)) => batch,
             Ok(None) => {
                 self.pause = None;
@@ -138,20 +149,36 @@ impl Settling<'_> {
             }
         };
         let rows = batch.rows();
-        match settle(self.ledger, &rows, self.metrics).await {
-            Ok(()) => {
-                self.metrics.settled.inc_by(rows.len() as u64);
+        match self.offer.rows(&rows).await {
+            Ok(given_up) => {
+                let settled = rows.len() - given_up.len();
+                self.metrics.settled.inc_by(settled as u64);
+                for (row, why) in given_up {
+                    self.give_up(row, &why);
+                }
                 if self.pause.take().is_some() {
                     log::info!("the store takes rows of usage again");
                 }
+                self.size = (self.size * 2).min(MAX_ROWS);
                 blocking(|| self.reader.settled(&batch));
                 true
             }
             Err(error) => {
                 self.metrics.failures.inc();
+                self.size = (self.size / 2).max(FEW_ROWS);
                 self.fail(&format!("rows of usage wait in the journal: {error}"));
                 false
             }
+        }
+    }
+
+    /// Leaves a row out that the store will never take.
+    fn give_up(&self, row: &Row<'_>, why: &StoreError) {
+        self.metrics.refused.inc();
+        let json = serde_json::to_string(row).unwrap_or_default();
+        log::error!("the store refuses a row of usage ({why}), which is left out: {json}");
+        if let Err(error) = blocking(|| self.journal.keep_refused(row, &why.to_string())) {
+            log::error!("that row is in the log only: {error}");
         }
     }
 
@@ -178,7 +205,14 @@ impl Settling<'_> {
 impl Ledger for Gateway {
     async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
         match self.store.load_full() {
-            Some(store) => store.settle(rows).await,
+            Some(store) => {
+                let count = store.settle(rows).await?;
+                // The journal forgets them now.
+                if self.snapshot().config.usage.fsync {
+                    store.sync().await?;
+                }
+                Ok(count)
+            }
             None => Err(StoreError::Away("it is not open yet".to_owned())),
         }
     }
@@ -186,45 +220,4 @@ impl Ledger for Gateway {
     fn is_open(&self) -> bool {
         self.store.load().is_some()
     }
-}
-
-/// Settles rows. A row that the store refuses while it takes others is said in the log and left out, so that
-/// it does not hold up all behind it. Where none of a few is taken it is not the rows, and they wait.
-async fn settle(
-    ledger: &dyn Ledger,
-    rows: &[Row<'_>],
-    metrics: &UsageMetrics,
-) -> Result<(), StoreError> {
-    let refused = match ledger.settle(rows).await {
-        Ok(_) => return Ok(()),
-        Err(error) if error.is_away() => return Err(error),
-        Err(error) => error,
-    };
-    let some = rows.iter().step_by(rows.len().div_ceil(PROBES).max(1));
-    if !takes_any(ledger, some).await {
-        return Err(refused);
-    }
-    for row in rows {
-        match ledger.settle(std::slice::from_ref(row)).await {
-            Ok(_) => {}
-            Err(error) if error.is_away() => return Err(error),
-            Err(error) => {
-                metrics.refused.inc();
-                let json = serde_json::to_string(row).unwrap_or_default();
-                log::error!(
-                    "the store refuses a row of usage ({error}), which is left out: {json}"
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn takes_any<'a>(ledger: &dyn Ledger, rows: impl Iterator<Item = &'a Row<'a>>) -> bool {
-    for row in rows {
-        if ledger.settle(std::slice::from_ref(row)).await.is_ok() {
-            return true;
-        }
-    }
-    false
 }

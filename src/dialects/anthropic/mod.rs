@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, Operation, ProviderMessage, Route, StreamReader,
-    StreamWriter, Written, ending::Ending, openai_chat, produced::Produced,
+    StreamWriter, Written, closing::Closing, ending::Ending, openai_chat, produced::Produced,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -110,8 +110,8 @@ impl Dialect for Anthropic {
         Some(b"event: ping\ndata: {\"type\": \"ping\"}\n\n")
     }
 
-    fn closing_events(&self) -> &'static [&'static [u8]] {
-        &[b"\nevent: message_stop"]
+    fn closing(&self) -> Closing {
+        Closing::Type(&["message_stop"])
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    openai_chat,
+    closing::Closing, openai_chat,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -75,6 +75,10 @@ impl Dialect for Cohere {
 
     fn write_response(&self, response: ChatResponse, _call: &Call) -> Vec<u8> {
         response::write(response)
+    }
+
+    fn closing(&self) -> Closing {
+        Closing::Type(&["message-end"])
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

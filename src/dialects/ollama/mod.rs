@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    ending::Ending, openai_chat,
+    closing::Closing, ending::Ending, openai_chat,
 };
 use crate::{
     chat::{
@@ -113,6 +113,10 @@ impl Dialect for Ollama {
 
     fn stream_type(&self, _call: &Call) -> &'static str {
         "application/x-ndjson"
+    }
+
+    fn closing(&self) -> Closing {
+        Closing::Flag("done")
     }
 
     /// A line must be an answer's piece; there is no comment.

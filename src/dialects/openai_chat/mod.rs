@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Unfit,
-    Written, ending::Ending, produced::Produced, scan::Places,
+    Written, closing::Closing, ending::Ending, produced::Produced, scan::Places,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -148,8 +148,8 @@ impl Dialect for OpenAiChat {
         response::write(response, call)
     }
 
-    fn closing_events(&self) -> &'static [&'static [u8]] {
-        &[b"\ndata: [DONE]", b"\ndata:[DONE]"]
+    fn closing(&self) -> Closing {
+        Closing::Text("[DONE]")
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 
 use super::{
     Asked, Call, Dialect, Inspection, ProviderMessage, Route, StreamReader, StreamWriter, Written,
-    ending::Ending, openai_chat, produced::Produced,
+    closing::Closing, ending::Ending, openai_chat, produced::Produced,
 };
 use crate::{
     chat::{request::ChatRequest, response::ChatResponse, target::Target, usage::Usage},
@@ -119,12 +119,13 @@ impl Dialect for OpenAiResponses {
         response::write(response, call)
     }
 
-    fn closing_events(&self) -> &'static [&'static [u8]] {
-        &[
-            b"\nevent: response.completed",
-            b"\nevent: response.incomplete",
-            b"\nevent: response.failed",
-        ]
+    fn closing(&self) -> Closing {
+        Closing::Type(&[
+            "response.completed",
+            "response.incomplete",
+            "response.failed",
+            "error",
+        ])
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     bulk::Column::{self, Amount, Flag, Integer, Text},
-    sums::{ByKey, Counts, Group, Line, Spent},
+    sums::{ByKey, Counts, Group, Line, Name, Spent},
 };
 use crate::{chat::usage::Usage, row::Row};
 
@@ -78,6 +78,11 @@ fn text(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.map(Cow::Borrowed)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a column takes")]
+fn same<'a>(name: &'a Name<'_>) -> Option<Cow<'a, str>> {
+    Some(Cow::Borrowed(name))
+}
+
 fn of(row: &Row<'_>, kind: fn(Usage) -> u64) -> Option<u64> {
     row.tokens.map(kind)
 }
@@ -92,20 +97,20 @@ fn tags<'a>(row: &'a Row<'_>) -> Option<Cow<'a, str>> {
 /// Columns of a table, and where each is from.
 pub(super) type Columns<R> = Vec<(&'static str, Column<R>)>;
 pub(super) type Hour<'r> = Line<Group<'r>, ByKey<'r>>;
-pub(super) type Tag<'r> = Line<(u64, &'r str), Counts>;
-pub(super) type Spending<'r> = Line<(&'static str, &'r str), Spent>;
+pub(super) type Tag<'r> = Line<(u64, Name<'r>), Counts>;
+pub(super) type Spending<'r> = Line<(&'static str, Name<'r>), Spent>;
 
 /// Each column of `usage_hours`.
 pub(super) fn hours<'r>() -> Columns<Hour<'r>> {
     let mut columns: Columns<Hour<'r>> = vec![
         ("hour", Integer(|line| Some(line.of.hour))),
-        ("account", Text(|line| text(Some(line.of.account)))),
-        ("team_id", Text(|line| text(Some(line.of.team)))),
-        ("user_id", Text(|line| text(Some(line.of.user)))),
-        ("project_id", Text(|line| text(Some(line.of.project)))),
-        ("provider", Text(|line| text(Some(line.of.provider)))),
-        ("model", Text(|line| text(Some(line.of.model)))),
-        ("key_label", Text(|line| text(Some(line.sum.label)))),
+        ("account", Text(|line| same(&line.of.account))),
+        ("team_id", Text(|line| same(&line.of.team))),
+        ("user_id", Text(|line| same(&line.of.user))),
+        ("project_id", Text(|line| same(&line.of.project))),
+        ("provider", Text(|line| same(&line.of.provider))),
+        ("model", Text(|line| same(&line.of.model))),
+        ("key_label", Text(|line| same(&line.sum.label))),
     ];
     columns.extend(counts());
     columns
@@ -115,7 +120,7 @@ pub(super) fn hours<'r>() -> Columns<Hour<'r>> {
 pub(super) fn tag_hours<'r>() -> Columns<Tag<'r>> {
     let mut columns: Columns<Tag<'r>> = vec![
         ("hour", Integer(|line| Some(line.of.0))),
-        ("tag", Text(|line| text(Some(line.of.1)))),
+        ("tag", Text(|line| same(&line.of.1))),
     ];
     columns.extend(counts());
     columns
@@ -125,7 +130,7 @@ pub(super) fn tag_hours<'r>() -> Columns<Tag<'r>> {
 pub(super) fn spend<'r>() -> Columns<Spending<'r>> {
     vec![
         ("scope", Text(|line| text(Some(line.of.0)))),
-        ("id", Text(|line| text(Some(line.of.1)))),
+        ("id", Text(|line| same(&line.of.1))),
         ("amount", Amount(|line| Some(line.sum.amount))),
         ("total", Amount(|line| Some(line.sum.amount))),
         ("period_started_at", Integer(|line| Some(line.sum.first_at))),

@@ -5,6 +5,7 @@ mod bulk;
 mod columns;
 mod forget;
 mod kept;
+mod names;
 mod scope;
 mod sum;
 mod sums;
@@ -18,6 +19,7 @@ use crate::row::Row;
 use bulk::Table;
 pub use forget::Age;
 pub use kept::{Cell, Kept, Place};
+pub(in crate::store) use names::Names;
 pub use scope::Scope;
 pub use sum::{By, Sum};
 use sums::Sums;
@@ -36,7 +38,8 @@ impl Store {
             // Each id counts once, even where a batch holds it twice.
             let mut left = new.clone();
             let fresh = rows.iter().filter(|row| left.remove(row.id));
-            self.add(&mut transaction, Sums::of(fresh)).await?;
+            let sums = Sums::of(fresh, &mut self.names.lock());
+            self.add(&mut transaction, sums).await?;
         }
         transaction.commit().await?;
         Ok(new.len())

@@ -1,39 +1,46 @@
 //! What rows come to: by the hour, by tag, and what has been spent by whom.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{price::Usd, row::Row};
+use super::names::Names;
+use crate::{
+    price::Usd,
+    row::{Row, beginning},
+};
 
 /// An hour in milliseconds.
 pub(super) const HOUR: u64 = 3_600_000;
 /// Groups are parts of keys, which Postgres bounds.
 const MAX_GROUP_BYTES: usize = 255;
 
+/// What sums are told apart by, as the database has it in the end.
+pub(super) type Name<'r> = Cow<'r, str>;
+
 /// What rows come to. In order, so that all who add to the same lines do so one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Sums<'r> {
     hours: BTreeMap<Group<'r>, ByKey<'r>>,
-    tags: BTreeMap<(u64, &'r str), Counts>,
+    tags: BTreeMap<(u64, Name<'r>), Counts>,
     /// By scope and id.
-    spent: BTreeMap<(&'static str, &'r str), Spent>,
+    spent: BTreeMap<(&'static str, Name<'r>), Spent>,
 }
 
 /// What requests are summed up by. What is not known is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group<'r> {
     pub(super) hour: u64,
-    pub(super) account: &'r str,
-    pub(super) team: &'r str,
-    pub(super) user: &'r str,
-    pub(super) project: &'r str,
-    pub(super) provider: &'r str,
-    pub(super) model: &'r str,
+    pub(super) account: Name<'r>,
+    pub(super) team: Name<'r>,
+    pub(super) user: Name<'r>,
+    pub(super) project: Name<'r>,
+    pub(super) provider: Name<'r>,
+    pub(super) model: Name<'r>,
 }
 
 /// The sums of a group, and what people call its key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ByKey<'r> {
-    pub(super) label: &'r str,
+    pub(super) label: Name<'r>,
     pub(super) counts: Counts,
 }
 
@@ -70,12 +77,12 @@ pub(super) struct Spent {
 
 impl<'r> Sums<'r> {
     /// Of these rows.
-    pub(super) fn of<'a>(rows: impl IntoIterator<Item = &'a Row<'r>>) -> Self
+    pub(super) fn of<'a>(rows: impl IntoIterator<Item = &'a Row<'r>>, names: &mut Names) -> Self
     where
         'r: 'a,
     {
         let mut sums = Sums::default();
-        rows.into_iter().for_each(|row| sums.add(row));
+        rows.into_iter().for_each(|row| sums.add(row, names));
         sums
     }
 
@@ -85,51 +92,56 @@ impl<'r> Sums<'r> {
     }
 
     /// The lines by hour and tag.
-    pub(super) fn tags(&mut self) -> Vec<Line<(u64, &'r str), Counts>> {
+    pub(super) fn tags(&mut self) -> Vec<Line<(u64, Name<'r>), Counts>> {
         lines(&mut self.tags)
     }
 
     /// What has been spent, by scope and id.
-    pub(super) fn spent(&mut self) -> Vec<Line<(&'static str, &'r str), Spent>> {
+    pub(super) fn spent(&mut self) -> Vec<Line<(&'static str, Name<'r>), Spent>> {
         lines(&mut self.spent)
     }
 
-    fn add(&mut self, row: &Row<'r>) {
+    fn add(&mut self, row: &Row<'r>, names: &mut Names) {
         let hour = row.at_ms - row.at_ms % HOUR;
+        // Clients make names up: those that nobody served are not told apart.
+        let served = names.model(hour, name(row.served_model));
         let group = Group {
             hour,
-            account: group(row.account),
-            team: group(row.team),
-            user: group(row.user),
-            project: group(row.project),
-            provider: group(row.provider),
-            // Clients make names up: those that nobody served are not told apart.
-            model: group(row.served_model),
+            account: name(row.account),
+            team: name(row.team),
+            user: name(row.user),
+            project: name(row.project),
+            provider: name(row.provider),
+            model: served,
         };
         let by_key = self.hours.entry(group).or_default();
-        by_key.label = group_of_text(row.key.unwrap_or(by_key.label));
+        if row.key.is_some() {
+            by_key.label = name(row.key);
+        }
         by_key.counts.add(row);
-        for tag in &row.tags {
-            let tag = group_of_text(tag);
-            self.tags.entry((hour, tag)).or_default().add(row);
+        let tags = row.tags.iter().map(|tag| name(Some(*tag)));
+        for tag in tags.map(|tag| names.tag(hour, tag)) {
+            self.tags.entry((hour, tag.clone())).or_default().add(row);
+            self.spent.entry(("tag", tag)).or_default().add(row);
         }
         let scopes = [
             ("budget", row.budget),
             ("global", Some("")),
             ("key", row.account),
-            ("model", row.model.filter(|_| row.served_model.is_some())),
             ("organization", row.organization),
             ("project", row.project),
             ("provider", row.provider),
             ("team", row.team),
             ("user", row.user),
         ];
-        let tags = row.tags.iter().map(|tag| ("tag", Some(*tag)));
-        for (scope, id) in scopes.into_iter().chain(tags) {
-            if let Some(id) = id {
-                let id = group_of_text(id);
-                self.spent.entry((scope, id)).or_default().add(row);
+        for (scope, id) in scopes {
+            if id.is_some() {
+                self.spent.entry((scope, name(id))).or_default().add(row);
             }
+        }
+        if row.model.is_some() && row.served_model.is_some() {
+            let model = names.model(hour, name(row.model));
+            self.spent.entry(("model", model)).or_default().add(row);
         }
     }
 }
@@ -184,11 +196,14 @@ impl AsRef<Counts> for Counts {
     }
 }
 
-fn group(text: Option<&str>) -> &str {
-    group_of_text(text.unwrap_or_default())
-}
-
-/// As much of it as fits.
-fn group_of_text(text: &str) -> &str {
-    crate::row::beginning(text, MAX_GROUP_BYTES)
+/// As much of it as fits, without what databases know not.
+fn name(text: Option<&str>) -> Name<'_> {
+    let text = text.unwrap_or_default();
+    match text.contains('\0') {
+        false => beginning(text, MAX_GROUP_BYTES).into(),
+        true => {
+            let text = text.replace('\0', "");
+            beginning(&text, MAX_GROUP_BYTES).to_owned().into()
+        }
+    }
 }

@@ -95,6 +95,25 @@ async fn a_row_counts_once_however_often_it_is_offered() {
 }
 
 #[tokio::test]
+async fn names_that_differ_by_what_databases_know_not_are_one_line() {
+    for database in databases().await {
+        let store = &database.store;
+        let odd = |id| Row {
+            model: Some("fast\0"),
+            served_model: Some("gpt\0-4o"),
+            account: Some("k1\0"),
+            tags: vec!["one\0"],
+            ..row(id)
+        };
+        let batch = [row("req_1"), odd("req_2"), row("req_3"), odd("req_4")];
+        assert_eq!(store.settle(&batch).await.unwrap(), 4);
+        assert_eq!(number(store, "SELECT COUNT(*) FROM usage_hours").await, 1);
+        let spent = "SELECT COUNT(*) FROM spend WHERE scope = 'model'";
+        assert_eq!(number(store, spent).await, 1);
+    }
+}
+
+#[tokio::test]
 async fn whatever_clients_send_is_kept_and_nothing_is_refused() {
     let long = "x".repeat(5000) + "é";
     let injected = "'); DROP TABLE requests; --";
@@ -311,5 +330,11 @@ async fn what_is_too_old_is_forgotten_a_few_at_a_time() {
             let left = number(store, &format!("SELECT COUNT(*) FROM {table}")).await;
             assert_eq!(left, 5, "{table}");
         }
+        // The tags and the model are in use.
+        assert_eq!(store.forget(Age::Unused, before, 16).await.unwrap(), 0);
+        let later = 30 * 3_600_000;
+        assert_eq!(store.forget(Age::Unused, later, 16).await.unwrap(), 3);
+        let others = "SELECT COUNT(*) FROM spend WHERE scope IN ('key', 'team', 'provider')";
+        assert_eq!(number(store, others).await, 3);
     }
 }

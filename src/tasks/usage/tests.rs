@@ -20,16 +20,32 @@ struct Double {
     is_away: AtomicBool,
     refuses_all: AtomicBool,
     refuses: Option<&'static str>,
+    /// How often, at most.
+    refusals: Option<usize>,
+    refused: AtomicUsize,
+    /// The call of that number never ends.
+    hangs: Option<usize>,
 }
 
 #[async_trait]
 impl Ledger for Double {
     async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.hangs == Some(call) {
+            std::future::pending::<()>().await;
+        }
         if self.is_away.load(Ordering::Relaxed) {
             return Err(StoreError::Away("no".into()));
         }
-        let is_bad = |row: &Row<'_>| Some(row.id) == self.refuses;
+        let refused = self.refused.load(Ordering::Relaxed);
+        let is_bad = |row: &Row<'_>| {
+            Some(row.id) == self.refuses && self.refusals.is_none_or(|most| refused < most)
+        };
+        if let [row] = rows
+            && is_bad(row)
+        {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
         if self.refuses_all.load(Ordering::Relaxed) || rows.iter().any(is_bad) {
             return Err(StoreError::Refused("no".into()));
         }
@@ -116,6 +132,7 @@ async fn rows_wait_while_the_store_is_away_and_all_of_them_land_afterwards() {
         .await;
     assert!(store.taken.lock().values().all(|count| *count == 1));
     assert_eq!(scene.metrics.settled.get(), 2500);
+    scene.journal.end();
     let left = std::fs::read_dir(scene.folder.path()).unwrap().count();
     assert_eq!(left, 0, "what is settled is gone");
 }
@@ -153,15 +170,50 @@ async fn the_end_of_the_process_does_not_wait_for_a_store_that_is_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_is_refused_holds_up_no_other() {
+async fn a_row_that_is_refused_again_and_again_holds_up_no_other_and_is_kept_in_a_file() {
     let store = Double {
         refuses: Some("req_0000"),
         ..Double::default()
     };
     let scene = scene();
     scene.append(0..20);
-    scene.run(&store, until(|| store.ids().len() == 19)).await;
-    assert_eq!(scene.metrics.refused.get(), 1);
+    let is_given_up = || scene.metrics.refused.get() == 1;
+    scene.run(&store, until(is_given_up)).await;
+    assert_eq!(store.ids().len(), 19);
+    assert_eq!(scene.metrics.settled.get(), 19);
+    let kept = std::fs::read_to_string(scene.folder.path().join("refused.jsonl")).unwrap();
+    assert!(kept.contains("req_0000"), "{kept}");
+    assert_eq!(kept.lines().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_refused_for_a_while_is_not_lost() {
+    let store = Double {
+        refuses: Some("req_0007"),
+        refusals: Some(2),
+        ..Double::default()
+    };
+    let scene = scene();
+    scene.append(0..1000);
+    scene.run(&store, until(|| store.ids().len() == 1000)).await;
+    assert_eq!(scene.metrics.refused.get(), 0);
+    let calls = store.calls.load(Ordering::Relaxed);
+    assert!(calls < 60, "{calls} calls for one row of a thousand");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_silent_is_asked_again() {
+    let store = Double {
+        hangs: Some(0),
+        ..Double::default()
+    };
+    let scene = scene();
+    scene.append(0..20);
+    let all = until(|| store.ids().len() == 20);
+    timeout(Duration::from_secs(60), scene.run(&store, all))
+        .await
+        .unwrap();
+    assert_eq!(scene.metrics.failures.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,11 +9,13 @@ pub struct UsageMetrics {
     pub written: IntCounter,
     /// Rows that were not, because the journal was full or could not be written.
     pub dropped: IntCounter,
+    /// Rows of clients without a valid key that were not, because the store did not keep up.
+    pub dropped_minor: IntCounter,
     /// Bytes that journals take.
     pub journal_bytes: IntGauge,
     /// Rows that the store has taken, of earlier processes as well.
     pub settled: IntCounter,
-    /// Rows that the store would not take, and that are in the log instead.
+    /// Rows that the store would not take, and that are in a file beside the journal instead.
     pub refused: IntCounter,
     /// Batches that the store did not take.
     pub failures: IntCounter,
@@ -44,6 +46,10 @@ impl UsageMetrics {
                 "gateway_usage_rows_dropped_total",
                 "Rows lost because the journal was full or could not be written.",
             )?,
+            dropped_minor: counter(
+                "gateway_usage_rows_left_out_total",
+                "Rows of clients without a valid key that were left out because the store did not keep up.",
+            )?,
             journal_bytes,
             settled: counter(
                 "gateway_usage_rows_settled_total",
@@ -51,7 +57,7 @@ impl UsageMetrics {
             )?,
             refused: counter(
                 "gateway_usage_rows_refused_total",
-                "Rows that the store would not take; the log has them.",
+                "Rows that the store would not take; usage/refused.jsonl has them.",
             )?,
             failures: counter(
                 "gateway_usage_settle_failures_total",

@@ -115,6 +115,11 @@ impl Folder {
         self.0.join(format!("{name}.{sequence:06}.log"))
     }
 
+    /// Where something else of the gateway's lies.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// Makes the names of files survive a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()

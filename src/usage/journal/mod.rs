@@ -6,9 +6,12 @@
 //! settles it in the store in batches, and frees the segments that are settled. Rows that were settled and
 //! whose segment was not yet freed are offered again by the next process; the store knows their ids.
 
+mod append;
 mod folder;
 mod frame;
+mod late;
 mod reader;
+mod refused;
 mod segment;
 pub(crate) mod sync;
 mod tape;
@@ -16,7 +19,6 @@ mod tape;
 mod tests;
 
 use std::{
-    cell::RefCell,
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,8 +27,9 @@ use std::{
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::{row::Row, telemetry::metrics::usage::UsageMetrics};
+use crate::telemetry::metrics::usage::UsageMetrics;
 use folder::{Claim, Folder};
+use late::Late;
 pub use reader::{Batch, Reader};
 use segment::End;
 use sync::Synced;
@@ -38,9 +41,6 @@ const SEGMENTS: u64 = 32;
 const MAX_SEGMENT_BYTES: u64 = 8 << 20;
 /// And no smaller, so that a small bound does not make a file of every row.
 const MIN_SEGMENT_BYTES: u64 = 16 << 10;
-
-/// Most rows are shorter.
-const USUAL_FRAME_BYTES: usize = 384;
 
 /// How a journal is kept.
 #[derive(Debug, Clone)]
@@ -78,12 +78,11 @@ pub struct Journal {
     segment_bytes: u64,
     fsync: bool,
     synced: Synced,
+    late: Late,
     is_dropping: AtomicBool,
+    /// Whether the disk has failed rows of which somebody was to be sure.
+    is_unsure: AtomicBool,
     metrics: UsageMetrics,
-}
-
-thread_local! {
-    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Journal {
@@ -112,105 +111,16 @@ impl Journal {
             segment_bytes: usual.clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES),
             fsync: options.fsync,
             synced: Synced::default(),
+            late: Late::default(),
             is_dropping: AtomicBool::new(false),
+            is_unsure: AtomicBool::new(false),
             metrics,
-        })
-    }
-
-    /// Adds a row. When this returns the end of the process cannot lose it any more. Where the journal is
-    /// full or cannot be written the row is dropped and counted, and the request goes on.
-    pub fn append(&self, row: &Row<'_>) {
-        FRAME.with_borrow_mut(|buffer| {
-            buffer.clear();
-            if frame::write(buffer, row) {
-                self.append_frame(buffer);
-            } else {
-                self.metrics.dropped.inc();
-            }
-        });
-    }
-
-    /// The row as [`Journal::append_frame`] takes it, for later; `None` where it is far too long.
-    pub fn frame(&self, row: &Row<'_>) -> Option<Vec<u8>> {
-        let mut buffer = Vec::with_capacity(USUAL_FRAME_BYTES);
-        let is_written = frame::write(&mut buffer, row);
-        if !is_written {
-            self.metrics.dropped.inc();
-        }
-        is_written.then_some(buffer)
-    }
-
-    /// Adds a row that [`Journal::frame`] has made, as [`Journal::append`] does.
-    pub fn append_frame(&self, frame: &[u8]) {
-        match self.write(frame) {
-            Ok(()) => {
-                self.metrics.written.inc();
-                if self.is_dropping.load(Ordering::Relaxed) && self.has_room() {
-                    self.is_dropping.store(false, Ordering::Relaxed);
-                    log::info!("the journal of usage takes rows again");
-                }
-            }
-            Err(error) => {
-                self.metrics.dropped.inc();
-                if !self.is_dropping.swap(true, Ordering::Relaxed) {
-                    log::error!(
-                        "rows of usage are dropped until further notice, and requests go on: {error}"
-                    );
-                }
-            }
-        }
-    }
-
-    fn write(&self, frame: &[u8]) -> io::Result<()> {
-        let length = frame.len() as u64;
-        let mut end = self.end.lock();
-        if self.used.load(Ordering::Relaxed).saturating_add(length) > self.max_bytes {
-            return Err(io::Error::other(
-                "the journal is full (`usage.journal_max_bytes`): the store has not taken rows for a while",
-            ));
-        }
-        if end.is_full(length, self.segment_bytes) {
-            let before = end.begin(&self.folder, &self.claim.name)?;
-            self.grow(frame::HEAD.len() as u64);
-            if self.fsync {
-                sync::blocking(|| {
-                    before.map_or(Ok(()), |file| file.sync_data())?;
-                    self.folder.sync()
-                })?;
-            }
-        }
-        end.add(frame)?;
-        self.grow(length);
-        let bytes = self.added.fetch_add(length, Ordering::Relaxed) + length;
-        drop(end);
-        match self.fsync {
-            true => sync::blocking(|| self.sync(bytes)),
-            false => Ok(()),
-        }
-    }
-
-    /// Waits until the first `bytes` are on the disk.
-    fn sync(&self, bytes: u64) -> io::Result<()> {
-        self.synced.wait(bytes, || {
-            let end = self.end.lock();
-            Some((end.file()?, self.added.load(Ordering::Relaxed)))
         })
     }
 
     /// Whether there is so much that it will not be full again at once.
     fn has_room(&self) -> bool {
         self.used.load(Ordering::Relaxed) <= self.max_bytes - self.max_bytes / 8
-    }
-
-    /// Ends the segment that rows are added to, so that the reader can free it.
-    ///
-    /// # Errors
-    /// Where it cannot be written to the disk (`usage.fsync`).
-    pub fn close(&self) -> io::Result<()> {
-        let mut end = self.end.lock();
-        let file = end.file().filter(|_| self.fsync);
-        end.close();
-        file.map_or(Ok(()), |file| file.sync_data())
     }
 
     /// What there is to be read.

@@ -22,8 +22,8 @@ pub struct Reader {
     own: Tape,
     /// Journals that were taken over.
     adopted: VecDeque<(Claim, Tape)>,
-    /// Journals that this version cannot read.
-    foreign: HashSet<String>,
+    /// Journals that cannot be taken over, which has been said.
+    refused: HashSet<String>,
 }
 
 /// Rows to be settled together.
@@ -54,7 +54,7 @@ impl Reader {
             journal,
             own,
             adopted: VecDeque::new(),
-            foreign: HashSet::new(),
+            refused: HashSet::new(),
         }
     }
 
@@ -66,14 +66,20 @@ impl Reader {
         let journal = self.journal.clone();
         let mut count = 0;
         for name in journal.folder.names()? {
-            let is_known = name == self.own.name
-                || self.foreign.contains(&name)
-                || self.adopted.iter().any(|(claim, _)| claim.name == name);
+            let is_known =
+                name == self.own.name || self.adopted.iter().any(|(claim, _)| claim.name == name);
             if is_known {
                 continue;
             }
-            let Some(claim) = journal.folder.claim(&name)? else {
-                continue;
+            let claim = match journal.folder.claim(&name) {
+                Ok(Some(claim)) => claim,
+                Ok(None) => continue,
+                Err(error) => {
+                    if self.refused.insert(name.clone()) {
+                        log::error!("the journal {name} cannot be taken over: {error}");
+                    }
+                    continue;
+                }
             };
             let segments = journal.folder.segments(&name)?;
             if segments.is_empty() {
@@ -94,24 +100,21 @@ impl Reader {
     /// # Errors
     /// Where a file cannot be read or removed.
     pub fn next(&mut self, max_rows: usize) -> io::Result<Option<Batch>> {
-        while let Some((_, tape)) = self.adopted.front_mut() {
-            match tape.next(&self.journal.folder, Extent::ALL, max_rows) {
-                Ok((piece, freed)) => {
-                    self.journal.shrink(freed);
-                    if let Some(piece) = piece {
-                        return Ok(Some(batch(piece, false)));
-                    }
-                    if let Some((claim, _)) = self.adopted.pop_front() {
-                        claim.remove();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => self.set_aside(),
-                Err(error) => return Err(error),
+        for _ in 0..self.adopted.len() {
+            let Some((_, tape)) = self.adopted.front_mut() else {
+                break;
+            };
+            if let Some(piece) = read(&self.journal, tape, Extent::ALL, max_rows)? {
+                return Ok(Some(batch(piece, false)));
+            }
+            match self.adopted.pop_front() {
+                Some((claim, tape)) if tape.has_gaps() => self.adopted.push_back((claim, tape)),
+                Some((claim, _)) => claim.remove(),
+                None => {}
             }
         }
         let extent = self.journal.extent();
-        let (piece, freed) = self.own.next(&self.journal.folder, extent, max_rows)?;
-        self.journal.shrink(freed);
+        let piece = read(&self.journal, &mut self.own, extent, max_rows)?;
         Ok(piece.map(|piece| batch(piece, true)))
     }
 
@@ -122,33 +125,26 @@ impl Reader {
             _ => (&self.journal.claim, &mut self.own),
         };
         tape.position = batch.end;
+        if tape.has_gaps() {
+            return;
+        }
         // Should that be lost, the store is offered rows that it has.
         if let Err(error) = claim.save(batch.end) {
             log::warn!("cannot write down how far the journal of usage is settled: {error}");
         }
     }
+}
 
-    /// Removes what is left of this process's journal, once all of it is settled. Rows that come later begin
-    /// another segment, which a later process finds.
-    pub fn finish(&self) {
-        let folder = &self.journal.folder;
-        let segments = folder.segments(&self.own.name);
-        if segments.is_ok_and(|segments| segments.is_empty()) {
-            self.journal.claim.remove();
-        }
-    }
-
-    /// Leaves the first adopted journal to a process that can read it: a newer version's, after a return to
-    /// an older one.
-    fn set_aside(&mut self) {
-        if let Some((claim, _)) = self.adopted.pop_front() {
-            log::error!(
-                "the journal {} was written by another version and is left alone",
-                claim.name
-            );
-            self.foreign.insert(claim.name);
-        }
-    }
+fn read(
+    journal: &Journal,
+    tape: &mut Tape,
+    extent: Extent,
+    max_rows: usize,
+) -> io::Result<Option<Piece>> {
+    let mut freed = 0;
+    let piece = tape.next(&journal.folder, extent, max_rows, &mut freed);
+    journal.shrink(freed);
+    piece
 }
 
 fn batch(piece: Piece, is_own: bool) -> Batch {

@@ -16,19 +16,26 @@ pub(super) struct Synced {
 struct State {
     /// Bytes since the journal's beginning.
     bytes: u64,
+    /// From where to where the disk has failed the last time: it does not tell of that again.
+    failed: (u64, u64),
     is_busy: bool,
 }
 
 impl Synced {
     /// Waits until the first `bytes` of the journal are on the disk. `end` gives the file that they end in
-    /// and how much of the journal there is by now: all before that file is on the disk already.
+    /// and how much of the journal there is by now: all before that file is on the disk already. Where the
+    /// disk fails, `close` sees to it that nothing is added to that file, and gives how much there is then.
     pub(super) fn wait<F: AsRef<File>>(
         &self,
         bytes: u64,
         end: impl Fn() -> Option<(F, u64)>,
+        close: impl Fn() -> u64,
     ) -> io::Result<()> {
         let mut state = self.state.lock();
         loop {
+            if state.failed.0 < bytes && bytes <= state.failed.1 {
+                return Err(io::Error::other("the disk has failed"));
+            }
             if state.bytes >= bytes {
                 return Ok(());
             }
@@ -38,17 +45,21 @@ impl Synced {
             }
             state.is_busy = true;
             drop(state);
-            let written = match end() {
-                Some((file, there)) => file.as_ref().sync_data().map(|()| there),
+            let (written, there) = match end() {
+                Some((file, there)) => (file.as_ref().sync_data(), there),
                 // Nothing is open: what there was has been written when it was closed.
-                None => Ok(bytes),
+                None => (Ok(()), bytes),
             };
+            let failed = written.is_err().then(&close);
             state = self.state.lock();
             state.is_busy = false;
             self.changed.notify_all();
             match written {
-                Ok(there) => state.bytes = state.bytes.max(there),
-                Err(error) => return Err(error),
+                Ok(()) => state.bytes = state.bytes.max(there),
+                Err(error) => {
+                    state.failed = (state.bytes, failed.unwrap_or(there));
+                    return Err(error);
+                }
             }
         }
     }

@@ -1,10 +1,12 @@
 //! One journal as it is read back: where reading stands, and which segments can go.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
     ops::Range,
     os::unix::fs::FileExt,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -12,6 +14,10 @@ use super::{
     frame::{self, Next},
 };
 
+/// How long a segment is left alone that cannot be read.
+const ASIDE: Duration = Duration::from_secs(60);
+/// And where another version wrote it.
+const FOREIGN_ASIDE: Duration = Duration::from_secs(3600);
 /// Bytes that are read at once.
 const READ_BYTES: u64 = 256 << 10;
 
@@ -22,6 +28,8 @@ pub(super) struct Tape {
     /// Behind the last row that was settled.
     pub(super) position: Position,
     file: Option<(u64, File)>,
+    /// Segments that could not be read, and until when they are left alone.
+    aside: BTreeMap<u64, Instant>,
 }
 
 /// How much of a journal is there to be read.
@@ -61,38 +69,83 @@ impl Tape {
             name: name.to_owned(),
             position,
             file: None,
+            aside: BTreeMap::new(),
         }
     }
 
-    /// The next rows, `max_rows` at most, and how many bytes were freed on the way to them: segments that
-    /// are settled and do not grow are removed.
+    /// Whether some of it was left out, to be tried again later. Then the position says nothing of what was
+    /// settled before it.
+    pub(super) fn has_gaps(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// The next rows, `max_rows` at most. Segments that are settled and do not grow are removed on the way;
+    /// `freed` gets their bytes. One that cannot be read is left out for a while and holds up no other.
     pub(super) fn next(
         &mut self,
         folder: &Folder,
         extent: Extent,
         max_rows: usize,
-    ) -> io::Result<(Option<Piece>, u64)> {
-        let mut freed = 0;
+        freed: &mut u64,
+    ) -> io::Result<Option<Piece>> {
+        let now = Instant::now();
         for (sequence, length) in folder.segments(&self.name)? {
             if sequence >= extent.next {
                 break;
+            }
+            match self.aside.get(&sequence) {
+                Some(until) if *until > now => continue,
+                Some(_) => {
+                    self.aside.remove(&sequence);
+                    let offset = 0;
+                    self.position = Position { sequence, offset };
+                }
+                None => {}
             }
             if sequence > self.position.sequence {
                 let offset = 0;
                 self.position = Position { sequence, offset };
             }
-            if sequence == self.position.sequence {
-                let growing = extent.growing(sequence);
-                let piece = self.read(folder, growing.unwrap_or(length), max_rows)?;
-                if piece.is_some() || growing.is_some() {
-                    return Ok((piece, freed));
-                }
+            let growing = extent.growing(sequence);
+            match self.pass(folder, (sequence, length), growing, max_rows) {
+                Ok(None) if growing.is_none() => *freed += length,
+                Ok(piece) => return Ok(piece),
+                Err(error) => self.set_aside(folder, sequence, &error),
             }
+        }
+        Ok(None)
+    }
+
+    /// The next rows of a segment, which is removed where there are none and it does not grow.
+    fn pass(
+        &mut self,
+        folder: &Folder,
+        (sequence, length): (u64, u64),
+        growing: Option<u64>,
+        max_rows: usize,
+    ) -> io::Result<Option<Piece>> {
+        if sequence == self.position.sequence {
+            let piece = self.read(folder, growing.unwrap_or(length), max_rows)?;
+            if piece.is_some() {
+                return Ok(piece);
+            }
+        }
+        if growing.is_none() {
             self.file = None;
             fs::remove_file(folder.segment(&self.name, sequence))?;
-            freed += length;
         }
-        Ok((None, freed))
+        Ok(None)
+    }
+
+    fn set_aside(&mut self, folder: &Folder, sequence: u64, error: &io::Error) {
+        self.file = None;
+        let path = folder.segment(&self.name, sequence);
+        let (why, pause) = match error.kind() {
+            io::ErrorKind::InvalidData => ("another version wrote it".to_owned(), FOREIGN_ASIDE),
+            _ => (error.to_string(), ASIDE),
+        };
+        log::error!("{} is left alone for now: {why}", path.display());
+        self.aside.insert(sequence, Instant::now() + pause);
     }
 
     /// The rows behind the position in its own segment, which is `length` long; `None` where there are no

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{chat::usage::Usage, price::Usd};
+use crate::{chat::usage::Usage, price::Usd, row::Row};
 
 fn metrics() -> UsageMetrics {
     UsageMetrics::new(&prometheus::Registry::new()).unwrap()
@@ -124,14 +124,91 @@ fn a_process_that_ends_in_order_leaves_nothing_behind() {
     journal.append(&row("req_1"));
     journal.close().unwrap();
     assert_eq!(drain(&mut reader), ["req_1"]);
-    reader.finish();
+    journal.end();
     assert!(files(&options).is_empty(), "{:?}", files(&options));
-    // A straggler's row is found by the next process.
+    // Nobody would find it, or somebody else would while it is written.
     journal.append(&row("req_2"));
-    drop((journal, reader));
+    assert_eq!(journal.metrics.dropped.get(), 1);
+    assert!(files(&options).is_empty());
+}
+
+#[test]
+fn a_stragglers_row_is_found_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let journal = open(&options);
+    let mut reader = Reader::new(journal.clone());
+    journal.append(&row("req_1"));
+    journal.close().unwrap();
+    assert_eq!(drain(&mut reader), ["req_1"]);
+    journal.append(&row("req_2"));
+    journal.end();
     let mut next = Reader::new(open(&options));
-    next.adopt().unwrap();
+    assert_eq!(next.adopt().unwrap(), 0, "its process lives");
+    drop((journal, reader));
+    assert_eq!(next.adopt().unwrap(), 1);
     assert_eq!(drain(&mut next), ["req_2"]);
+}
+
+#[test]
+fn rows_wait_in_memory_while_the_disk_holds_another_one_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(&folder));
+    let mut reader = Reader::new(journal.clone());
+    let held = journal.end.lock();
+    std::thread::scope(|scope| {
+        let began = std::time::Instant::now();
+        let threads = (0..4).map(|thread| {
+            let journal = &journal;
+            scope.spawn(move || {
+                for number in 0..100 {
+                    journal.append(&row(&format!("req_{thread}_{number}")));
+                }
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        // The first of each thread may wait.
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    });
+    assert_eq!(journal.metrics.written.get(), 0);
+    drop(held);
+    journal.write_late();
+    assert_eq!(drain(&mut reader).len(), 400);
+    assert_eq!(journal.metrics.dropped.get(), 0);
+    assert_eq!(journal.metrics.written.get(), 400);
+}
+
+#[test]
+fn what_cannot_be_read_holds_up_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let old = open(&options);
+    old.append(&row("req_1"));
+    let name = old.claim.name.clone();
+    drop(old);
+    // A segment that is none, and one that another version wrote; both before one that is sound.
+    let sound = segment(&options);
+    let later = options.folder.join(format!("{name}.000002.log"));
+    fs::rename(&sound, &later).unwrap();
+    fs::create_dir(&sound).unwrap();
+    fs::write(
+        options.folder.join(format!("{name}.000001.log")),
+        b"GWUSAGE\x63",
+    )
+    .unwrap();
+    // And a journal that cannot be taken over.
+    fs::create_dir(options.folder.join("journal-0-0.lock")).unwrap();
+    let journal = open(&options);
+    let mut reader = Reader::new(journal.clone());
+    reader.adopt().unwrap();
+    journal.append(&row("req_2"));
+    assert_eq!(drain(&mut reader), ["req_1", "req_2"]);
+    assert!(!later.exists(), "it is settled");
+    assert!(sound.exists(), "it is left alone");
+    assert_eq!(reader.adopt().unwrap(), 0);
 }
 
 #[test]
@@ -171,6 +248,20 @@ fn a_full_journal_keeps_what_is_oldest_and_takes_rows_again_once_there_is_room()
         i64::try_from(bytes(&options)).unwrap(),
         journal.metrics.journal_bytes.get()
     );
+}
+
+#[test]
+fn rows_that_cost_nobody_anything_leave_room_for_those_that_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        max_bytes: 100_000,
+        ..options(&folder)
+    };
+    let journal = open(&options);
+    (0..3000).for_each(|_| journal.append_minor(&row("req_minor")));
+    assert!(journal.metrics.dropped_minor.get() > 2000);
+    (0..300).for_each(|_| journal.append(&row("req_1")));
+    assert_eq!(journal.metrics.dropped.get(), 0);
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! A way to a server that can be cut.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -12,6 +17,7 @@ use tokio::{
 pub struct Relay {
     pub address: SocketAddr,
     is_open: Arc<watch::Sender<bool>>,
+    silencing: Word,
     accepting: JoinHandle<()>,
 }
 
@@ -21,10 +27,13 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let is_open = Arc::new(watch::Sender::new(true));
-        let accepting = tokio::spawn(accept(listener, target, is_open.clone()));
+        let silencing = Word::default();
+        let accepting = accept(listener, target, is_open.clone(), silencing.clone());
+        let accepting = tokio::spawn(accepting);
         Relay {
             address,
             is_open,
+            silencing,
             accepting,
         }
     }
@@ -32,6 +41,16 @@ impl Relay {
     /// Closes every connection, and each new one at once.
     pub fn cut(&self) {
         self.is_open.send_replace(false);
+    }
+
+    /// The first connection that says `word` next is never heard of again, and not closed either.
+    pub fn silence(&self, word: &str) {
+        *self.silencing.lock().unwrap() = Some(word.to_owned());
+    }
+
+    /// Whether none has said the word yet.
+    pub fn is_silencing(&self) -> bool {
+        self.silencing.lock().unwrap().is_some()
     }
 
     /// Lets connections through again.
@@ -47,20 +66,69 @@ impl Drop for Relay {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, is_open: Arc<watch::Sender<bool>>) {
-    while let Ok((mut client, _)) = listener.accept().await {
+/// What silences the connection that says it.
+type Word = Arc<Mutex<Option<String>>>;
+
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    is_open: Arc<watch::Sender<bool>>,
+    silencing: Word,
+) {
+    while let Ok((client, _)) = listener.accept().await {
         let mut watch = is_open.subscribe();
+        let silencing = silencing.clone();
         tokio::spawn(async move {
             if !*watch.borrow() {
                 return;
             }
-            let Ok(mut server) = TcpStream::connect(target).await else {
+            let Ok(server) = TcpStream::connect(target).await else {
                 return;
             };
             tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                _ = carry(client, server, silencing) => {}
                 _ = watch.wait_for(|is_open| !is_open) => {}
             }
         });
     }
+}
+
+async fn carry(mut client: TcpStream, mut server: TcpStream, silencing: Word) -> io::Result<()> {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let mut said = vec![0; 1 << 16];
+    let mut heard = vec![0; 1 << 16];
+    loop {
+        tokio::select! {
+            count = from_client.read(&mut said) => {
+                let piece = &said[..count?];
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                if is_said(&silencing, piece) {
+                    return std::future::pending().await;
+                }
+                to_server.write_all(piece).await?;
+            }
+            count = from_server.read(&mut heard) => {
+                let piece = &heard[..count?];
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                to_client.write_all(piece).await?;
+            }
+        }
+    }
+}
+
+fn is_said(silencing: &Word, piece: &[u8]) -> bool {
+    let mut word = silencing.lock().unwrap();
+    let is_said = word.as_ref().is_some_and(|word| {
+        let word = word.as_bytes();
+        piece.windows(word.len()).any(|part| part == word)
+    });
+    if is_said {
+        *word = None;
+    }
+    is_said
 }

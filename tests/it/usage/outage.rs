@@ -9,7 +9,7 @@ use crate::support::{
     Http1, Request, Script, ScriptedUpstream, TestGateway,
     config::Yaml,
     database::{Looker, new_postgres},
-    openai,
+    eventually, openai,
     relay::Relay,
 };
 
@@ -101,6 +101,30 @@ async fn requests_go_on_while_the_store_is_away_and_all_of_them_land_afterwards(
         .map(str::to_owned)
         .collect();
     assert!(!said.is_empty() && said.len() < 4, "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_silent_in_the_middle_of_a_batch_does_not_stop_settlement() {
+    let Some(scene) = scene("").await else { return };
+    let gateway = &scene.gateway;
+    ask(gateway.address, 5, Duration::ZERO).await;
+    let settled = "gateway_usage_rows_settled_total";
+    gateway
+        .wait_metric(settled, &[], |settled| settled > 4.5)
+        .await;
+    scene.way.silence("req_");
+    ask(gateway.address, 5, Duration::ZERO).await;
+    eventually("the batch is on its way", async || {
+        !scene.way.is_silencing()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    ask(gateway.address, 5, Duration::ZERO).await;
+    gateway
+        .wait_metric(settled, &[], |settled| settled > 14.5)
+        .await;
+    let store = Looker::at_url(&scene.url).await;
+    assert_eq!(store.number("SELECT COUNT(*) FROM requests").await, 15);
 }
 
 #[tokio::test]

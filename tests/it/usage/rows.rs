@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::rows;
 use crate::support::{
-    Ending, Gate, Request, Script, ScriptedUpstream, Step, TestGateway,
+    Ending, Gate, Http1, Request, Script, ScriptedUpstream, Step, TestGateway,
     config::{CLIENT_KEY, Yaml},
     database::{Looker, sqlite_in},
     eventually, openai,
@@ -157,6 +157,29 @@ async fn errors_are_rows_and_what_nobody_knows_the_price_of_has_none() {
 }
 
 #[tokio::test]
+async fn what_nobody_with_a_key_has_said_is_in_no_row_and_no_sum() {
+    let upstream = ScriptedUpstream::start([Script::json(200, openai::completion("hello"))]).await;
+    let gateway = TestGateway::with(&priced(&upstream)).await;
+    let tagged = |request: Request| request.header("x-gateway-tags", "platform, b");
+    let unknown = Request::post("/v1/chat/completions", openai::chat("m")).bearer("nobody");
+    for (request, status) in [
+        (tagged(unknown), 401),
+        (tagged(Request::get("/v1/nothing")), 404),
+        (tagged(Request::chat(openai::chat("m"))), 200),
+    ] {
+        assert_eq!(gateway.call(request).await.status, status);
+    }
+    let rows = rows(&gateway, 3).await;
+    let tagged = rows
+        .iter()
+        .filter(|row| row.optional_text("tags").unwrap().is_some());
+    assert_eq!(tagged.count(), 1);
+    let store = Looker::at(&sqlite_in(&super::data_of(&gateway))).await;
+    let counted = "SELECT SUM(requests) FROM usage_tag_hours WHERE tag = 'platform'";
+    assert_eq!(store.number(counted).await, 1);
+}
+
+#[tokio::test]
 async fn a_row_is_written_before_the_event_that_tells_the_client_that_all_was_said() {
     let gate = Gate::closed();
     let frames = [openai::frame("hello"), usage_chunk(), openai::done()];
@@ -295,6 +318,52 @@ async fn a_stream_that_another_provider_goes_on_with_is_one_row() {
     assert!(rows[0].text("tried").unwrap().contains("one"));
 }
 
+/// A client that takes as little as it can, and says what it wants.
+async fn reluctant(gateway: &TestGateway, request: &Request) -> Http1 {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = Http1::over(socket.connect(gateway.address).await.unwrap());
+    client.send(request).await.unwrap();
+    client
+}
+
+/// The provider breaks off while the client is still being written to, and what was left for another one to
+/// go on with is left to nobody. How much has to wait for the client depends on buffers, so many sizes are
+/// tried.
+#[tokio::test]
+async fn a_client_that_leaves_between_two_providers_is_a_row_and_not_open_for_ever() {
+    const CLIENTS: usize = 16;
+    let piece = || openai::frame(&"x".repeat(50_000));
+    let broken = (0..CLIENTS).map(|number| {
+        let frames = (0..45 + number * 3).map(|_| piece());
+        Script::broken(frames, Ending::Reset)
+    });
+    let one = ScriptedUpstream::start(broken).await;
+    let two = ScriptedUpstream::start([Script::frames(openai::frames(2), Duration::ZERO)]).await;
+    let yaml = Yaml::new()
+        .patient("one", &one.base_url())
+        .patient("two", &two.base_url())
+        .pooled()
+        .and("routing: {retries: {max: 0}, resume: true, breaker: {enabled: false}}");
+    let gateway = TestGateway::with(&yaml).await;
+    let request = Request::chat(openai::streamed("m"));
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        clients.push(reluctant(&gateway, &request).await);
+        one.wait_for_requests(number + 1).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(clients);
+    let open = "gateway_requests_in_flight";
+    gateway.wait_metric(open, &[], |open| open < 0.5).await;
+    let rows = rows(&gateway, CLIENTS).await;
+    let gone = rows
+        .iter()
+        .filter(|row| row.integer("status").unwrap() == 499);
+    // Small ones are in the kernel's hands before their clients leave.
+    assert!(gone.count() > CLIENTS / 4);
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_is_a_row() {
     let upstream = ScriptedUpstream::start([
@@ -360,6 +429,33 @@ async fn a_process_that_is_told_to_stop_leaves_no_journal() {
     assert_eq!(std::fs::read_dir(data.join("usage")).unwrap().count(), 0);
     let store = Looker::at(&sqlite_in(&data)).await;
     assert_eq!(store.number("SELECT COUNT(*) FROM requests").await, 10);
+}
+
+#[tokio::test]
+async fn requests_that_the_end_of_the_process_cuts_off_have_rows() {
+    let stream = || {
+        let frames = (0..200).map(|_| openai::frame("x"));
+        Script::frames(frames, Duration::from_millis(100))
+    };
+    let upstream = ScriptedUpstream::start([stream(), stream()]).await;
+    let yaml = priced(&upstream).listen("drain_timeout_seconds: 1");
+    let mut gateway = TestGateway::with(&yaml).await;
+    let request = Request::chat(openai::streamed("m"));
+    let mut client = gateway.http1().await;
+    client.send(&request).await.unwrap();
+    client.head().await.unwrap();
+    let http2 = gateway.http2().await;
+    let other = tokio::spawn(async move { http2.call(&request).await });
+    upstream.wait_for_requests(2).await;
+    gateway.signal(rustix::process::Signal::TERM);
+    let ended = gateway.wait_exit(Duration::from_secs(10)).await;
+    assert!(ended.is_some_and(|status| status.success()));
+    other.abort();
+    let data = super::data_of(&gateway);
+    let store = Looker::at(&sqlite_in(&data)).await;
+    let gone = "SELECT COUNT(*) FROM requests WHERE status = 499";
+    assert_eq!(store.number(gone).await, 2);
+    assert_eq!(std::fs::read_dir(data.join("usage")).unwrap().count(), 0);
 }
 
 #[tokio::test]
