@@ -143,12 +143,11 @@ const INFO_ROUTES: &str = "info_routes";
 
 impl Terms {
     /// What requests need of them. What is merely kept for those who made it may be long, and there may be a
-    /// million.
+    /// million. What a key may do is among its permissions.
     #[must_use]
     pub fn for_requests(self) -> Self {
         Terms {
             metadata: Map::new(),
-            permissions: Map::new(),
             kept: Map::new(),
             ..self
         }

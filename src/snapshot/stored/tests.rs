@@ -181,3 +181,105 @@ fn deployments_share_a_name_and_their_keys_go_to_their_own_address_alone() {
         "deployments are asked by their name alone"
     );
 }
+
+#[test]
+fn what_the_store_adds_keeps_no_configured_provider_from_being_used() {
+    let mut written = Config::default();
+    let mut mine = Provider {
+        base_url: Some("http://configured/v1".into()),
+        ..Provider::default()
+    };
+    mine.headers.insert("X-Of".into(), Secret::new("file"));
+    written.providers.insert("mine".into(), mine);
+    let mut bad = credential("mine", None, "bad");
+    bad.secrets
+        .insert("header:bad name".into(), Secret::new("x"));
+    let mut good = credential("mine", None, "good");
+    good.secrets
+        .insert("header:x-of".into(), Secret::new("store"));
+    let serving = Serving {
+        credentials: vec![bad, good],
+        ..Serving::default()
+    };
+    let (mut config, problems) = merged(&written, &serving);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let router = crate::snapshot::build(config.clone(), lasting())
+        .unwrap()
+        .router;
+    let mine = &router.members["mine"].provider;
+    assert_eq!(keys(mine), ["Bearer good"]);
+    assert_eq!(headers(mine), ["file"], "the configuration counts");
+    let odd = config.providers.get_mut("mine").unwrap();
+    odd.headers.insert("bad name".into(), Secret::new("x"));
+    let snapshot = crate::snapshot::build(config, lasting()).unwrap();
+    assert!(keys(&snapshot.router.members["mine"].provider).is_empty());
+    assert_eq!(snapshot.config.providers["mine"], written.providers["mine"]);
+}
+
+#[test]
+fn a_project_whose_key_cannot_be_used_uses_nobody_elses() {
+    let mut written = Config::default();
+    let openai = Provider {
+        api_key: Some(Secret::new("everybodys")),
+        ..Provider::default()
+    };
+    written.providers.insert("openai".into(), openai);
+    let closed = |project: &str, is_reserved| Closed {
+        id: "cred".into(),
+        provider: "openai".into(),
+        project_id: Some(project.into()),
+        is_reserved,
+        is_blocked: true,
+    };
+    let serving = Serving {
+        credentials: vec![credential("openai", Some("blog"), "of-blog")],
+        closed: vec![
+            closed("shop", false),
+            closed("blog", false),
+            closed("other", true),
+        ],
+        ..Serving::default()
+    };
+    let (config, problems) = merged(&written, &serving);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let router = crate::snapshot::build(config, lasting()).unwrap().router;
+    let openai = &router.members["openai"].provider;
+    assert!(openai.is_closed_to(Some("shop")));
+    for project in [Some("blog"), Some("other"), None] {
+        assert!(!openai.is_closed_to(project), "{project:?}");
+    }
+}
+
+#[test]
+fn a_deployment_takes_nobody_elses_place() {
+    let mut written = Config::default();
+    for name in ["openai", "openai-eu"] {
+        let provider = Provider {
+            kind: Some("openai".into()),
+            api_key: Some(Secret::new(name)),
+            ..Provider::default()
+        };
+        written.providers.insert(name.into(), provider);
+    }
+    let serving = Serving {
+        credentials: vec![Opened {
+            is_reserved: true,
+            ..credential("openai", None, "own")
+        }],
+        models: vec![Model {
+            id: "eu".into(),
+            name: "fast".into(),
+            provider: "openai".into(),
+            model: "m".into(),
+            credential_id: Some("cred_own".into()),
+            ..Model::default()
+        }],
+        ..Serving::default()
+    };
+    let (config, _) = merged(&written, &serving);
+    assert_eq!(
+        config.providers["openai-eu"],
+        written.providers["openai-eu"]
+    );
+    assert_eq!(config.pools["fast"].targets[0].provider, "openai-eu+");
+}

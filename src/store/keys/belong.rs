@@ -5,7 +5,7 @@ use super::{
     Key,
 };
 
-/// How many keys end with a record at once, while others wait.
+/// How many keys are looked for at once.
 const MAX_AT_ONCE: i64 = 10_000;
 
 impl Store {
@@ -22,21 +22,28 @@ impl Store {
     ) -> Result<(R, usize), StoreError> {
         let mut transaction = self.begin().await?;
         let record: R = transaction.hold(id).await?;
-        let ids = transaction.keys_of(column, id, with_keys).await?;
-        if !with_keys && !ids.is_empty() {
-            return Err(StoreError::Used {
-                what: R::WHAT,
-                reference: id.to_owned(),
-                count: ids.len(),
-            });
-        }
-        for id in &ids {
-            transaction.delete_key(id).await?;
+        let mut count = 0;
+        loop {
+            let keys = transaction.keys_of(column, id, with_keys).await?;
+            if keys.is_empty() {
+                break;
+            }
+            if !with_keys {
+                return Err(StoreError::Used {
+                    what: R::WHAT,
+                    reference: id.to_owned(),
+                    count: keys.len(),
+                });
+            }
+            count += keys.len();
+            for key in &keys {
+                transaction.delete_key(key).await?;
+            }
         }
         transaction.remove(&record).await?;
         transaction.changed(R::KIND, &record.changes()).await?;
         transaction.commit().await?;
-        Ok((record, ids.len()))
+        Ok((record, count))
     }
 }
 

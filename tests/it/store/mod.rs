@@ -6,6 +6,7 @@ mod leaks;
 mod projects;
 mod providers;
 mod replicas;
+mod sturdy;
 
 use std::time::{Duration, Instant};
 

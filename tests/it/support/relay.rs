@@ -17,6 +17,7 @@ use tokio::{
 pub struct Relay {
     pub address: SocketAddr,
     is_open: Arc<watch::Sender<bool>>,
+    ice: Arc<watch::Sender<u32>>,
     silencing: Word,
     accepting: JoinHandle<()>,
 }
@@ -27,12 +28,18 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let is_open = Arc::new(watch::Sender::new(true));
-        let silencing = Word::default();
-        let accepting = accept(listener, target, is_open.clone(), silencing.clone());
-        let accepting = tokio::spawn(accepting);
+        let (ice, silencing) = (Arc::new(watch::Sender::new(0)), Word::default());
+        let way = Way {
+            target,
+            is_open: is_open.clone(),
+            ice: ice.clone(),
+            silencing: silencing.clone(),
+        };
+        let accepting = tokio::spawn(accept(listener, way));
         Relay {
             address,
             is_open,
+            ice,
             silencing,
             accepting,
         }
@@ -41,6 +48,11 @@ impl Relay {
     /// Closes every connection, and each new one at once.
     pub fn cut(&self) {
         self.is_open.send_replace(false);
+    }
+
+    /// Carries nothing more over the connections that stand, and says nothing of it; new ones work.
+    pub fn freeze(&self) {
+        self.ice.send_modify(|age| *age += 1);
     }
 
     /// The first connection that says `word` next is never heard of again, and not closed either.
@@ -69,15 +81,18 @@ impl Drop for Relay {
 /// What silences the connection that says it.
 type Word = Arc<Mutex<Option<String>>>;
 
-async fn accept(
-    listener: TcpListener,
+/// Where connections go, and what happens to them.
+struct Way {
     target: SocketAddr,
     is_open: Arc<watch::Sender<bool>>,
+    ice: Arc<watch::Sender<u32>>,
     silencing: Word,
-) {
+}
+
+async fn accept(listener: TcpListener, way: Way) {
     while let Ok((client, _)) = listener.accept().await {
-        let mut watch = is_open.subscribe();
-        let silencing = silencing.clone();
+        let (mut watch, mut ice) = (way.is_open.subscribe(), way.ice.subscribe());
+        let (target, silencing) = (way.target, way.silencing.clone());
         tokio::spawn(async move {
             if !*watch.borrow() {
                 return;
@@ -85,10 +100,15 @@ async fn accept(
             let Ok(server) = TcpStream::connect(target).await else {
                 return;
             };
+            let carried = carry(client, server, silencing);
+            tokio::pin!(carried);
             tokio::select! {
-                _ = carry(client, server, silencing) => {}
-                _ = watch.wait_for(|is_open| !is_open) => {}
+                _ = &mut carried => return,
+                _ = watch.wait_for(|is_open| !is_open) => return,
+                _ = ice.changed() => {}
             }
+            // Neither carried on nor closed.
+            let _ = watch.wait_for(|is_open| !is_open).await;
         });
     }
 }

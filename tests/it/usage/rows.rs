@@ -357,11 +357,11 @@ async fn a_client_that_leaves_between_two_providers_is_a_row_and_not_open_for_ev
     let open = "gateway_requests_in_flight";
     gateway.wait_metric(open, &[], |open| open < 0.5).await;
     let rows = rows(&gateway, CLIENTS).await;
-    let gone = rows
-        .iter()
-        .filter(|row| row.integer("status").unwrap() == 499);
-    // Small ones are in the kernel's hands before their clients leave.
-    assert!(gone.count() > CLIENTS / 4);
+    // What the kernel had taken before its client left counts as given; how many do, its buffers decide.
+    for row in rows {
+        let status = row.integer("status").unwrap();
+        assert!([200, 499].contains(&status), "{status}");
+    }
 }
 
 #[tokio::test]
