@@ -104,6 +104,13 @@ impl Meters {
         }
     }
 
+    /// Shows all.
+    pub fn every(&self, mut show: impl FnMut(&Arc<Meter>)) {
+        for shard in self.kinds.iter().flatten() {
+            shard.read().values().for_each(&mut show);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         let shards = self.kinds.iter().flatten();

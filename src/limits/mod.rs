@@ -53,6 +53,8 @@ const ATTEMPTS: usize = 20;
 /// How often idle meters are looked for, and how much of them is looked through then.
 const TIDY: Duration = Duration::from_millis(250);
 const TIDY_PARTS: usize = 8;
+/// So long the store may not have heard of what was spent here, in milliseconds.
+const UNHEARD: i64 = 15_000;
 
 /// All limits of the process. It lives as long as that.
 pub struct Limits {
@@ -94,7 +96,12 @@ impl Limits {
 
     /// Limits are shared through this from now on, or no longer.
     pub fn share(&self, fleet: Option<Arc<Fleet>>) {
+        let is_shared = fleet.is_some();
         self.fleet.store(fleet);
+        self.meters.every(|meter| {
+            meter.state.lock().move_to(is_shared);
+            meter.answered.notify_waiters();
+        });
         self.is_changed.notify_one();
     }
 
@@ -177,7 +184,8 @@ impl Limits {
     }
 
     /// What was spent since the current period began, by the store: before this process began, or what others
-    /// have told it since. What this process knows of the same period is forgotten only where it is less.
+    /// have told it since. Where this process knows of more in the same period, that counts as long as the store
+    /// may not have heard of it; later somebody has taken it back.
     pub fn restore(&self, kind: Kind, id: &str, spent: Usd, since: i64) {
         if spent == Usd::ZERO && self.meters.find(kind, id).is_none() {
             return;
@@ -193,7 +201,8 @@ impl Limits {
         let is_known = spend.since == Some(since);
         spend.begin(since);
         if !is_shared {
-            spend.spent = if is_known {
+            let is_fresh = Now::read().wall.saturating_sub(spend.spent_at) < UNHEARD;
+            spend.spent = if is_known && is_fresh {
                 spend.spent.max(spent)
             } else {
                 spent

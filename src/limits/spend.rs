@@ -18,6 +18,8 @@ pub(super) struct Spend {
     period: Option<Period>,
     /// In the current period.
     pub spent: Usd,
+    /// When something was spent here last, in milliseconds since 1970.
+    pub spent_at: i64,
     /// By requests under way, at most.
     pub reserved: Usd,
     /// Which thresholds have been told of in this period, a bit each.

@@ -246,6 +246,26 @@ impl State {
         })
     }
 
+    /// Limits are shared through another Redis from now on, or no longer: what was leased is nothing any more, and
+    /// what has been spent is all that this process knows of.
+    pub fn move_to(&mut self, is_shared: bool) {
+        let total = self.spent().map(|(total, _)| total);
+        if let Some(leases) = self.leases.as_deref_mut() {
+            *leases = Leases {
+                rules: leases.rules,
+                answers: leases.answers + 1,
+                ..Leases::default()
+            };
+        }
+        let (Some(spend), Some(total)) = (self.spend.as_deref_mut(), total) else {
+            return;
+        };
+        spend.spent = if is_shared { Usd::ZERO } else { total };
+        if is_shared {
+            self.leases.get_or_insert_default().base = Some(total);
+        }
+    }
+
     /// So much has been spent in this period, says an operator.
     pub fn set_spent(&mut self, amount: Usd) {
         if let Some(spend) = &mut self.spend {
@@ -336,8 +356,8 @@ impl State {
         used: Option<(u64, Usd)>,
     ) {
         let mut leases = self.leases.as_deref_mut();
-        let counters = self.rates.iter_mut();
-        for (place, (((limit, window), max), counter)) in
+        let counters = self.rates.iter_mut().zip(self.seen);
+        for (place, (((limit, window), max), (counter, seen))) in
             RATES.iter().zip(rules.rates()).zip(counters).enumerate()
         {
             let Some(max) = max else { continue };
@@ -366,7 +386,9 @@ impl State {
                     .saturating_sub(signed(used));
                 continue;
             }
-            let rate = rate.part(house.source);
+            // Another limit may hold by now.
+            let limit = if seen > 0 { seen } else { max };
+            let rate = Rate { limit, ..rate }.part(house.source);
             let Some(counter) = counter else { continue };
             counter.advance(&rate, now.nanos);
             match used < taken {
@@ -381,8 +403,9 @@ impl State {
             self.advance_spend(spend_rules, now.wall);
             if let Some(spend) = &mut self.spend {
                 spend.reserved = spend.reserved.saturating_sub(ask.cost);
-                if let Some((_, cost)) = used {
+                if let Some((_, cost)) = used.filter(|(_, cost)| *cost > Usd::ZERO) {
                     spend.spent += cost;
+                    spend.spent_at = now.wall;
                 }
             }
         }

@@ -243,6 +243,67 @@ fn limits_that_change_hold_from_the_next_request_on() {
 }
 
 #[test]
+fn a_limit_that_was_raised_stays_so_when_requests_of_before_end() {
+    let limits = limits(|_| {});
+    let now = Now::read();
+    let admit = |limit, tokens, now| {
+        let rules = Rules {
+            tokens_per_minute: Some(limit),
+            ..Rules::default()
+        };
+        let ask = Estimate {
+            input_tokens: tokens,
+            ..ONE
+        };
+        try_admit(limits, &[Subject::new(Kind::Key, "k", rules)], &ask, now).unwrap()
+    };
+    let before = admit(100, 50, now);
+    let later = now.after(Duration::from_secs(60));
+    admit(100_000, 1, later).settle_at(&usage(1), Usd::ZERO, later);
+    before.settle_at(&usage(10), Usd::ZERO, later);
+    let next = admit(100_000, 1, later);
+    let left = next.standing().tokens.unwrap().remaining;
+    assert!(left > 99_000, "{left}");
+}
+
+#[test]
+fn what_somebody_else_took_back_in_the_store_counts_no_longer() {
+    let limits = limits(|_| {});
+    let now = Now::read();
+    let rules = budget(100);
+    let rules = Rules {
+        spend: rules.spend.map(|spend| SpendRules {
+            since: Some(0),
+            ..spend
+        }),
+        ..rules
+    };
+    let subject = [Subject::new(Kind::Key, "k", rules)];
+    let spend = |at: Now| {
+        let ask = Estimate {
+            cost: pico(100),
+            ..ONE
+        };
+        let admission = try_admit(limits, &subject, &ask, at).unwrap();
+        admission.settle_at(&usage(0), pico(100), at);
+    };
+    spend(now);
+    // The store may not have heard of it yet.
+    limits.restore(Kind::Key, "k", Usd::ZERO, 0);
+    assert!(try_admit(limits, &subject, &ONE, now).is_err());
+    limits.set_spent(Kind::Key, "k", Usd::ZERO);
+    let long_ago = Now {
+        wall: now.wall - 60_000,
+        ..now
+    };
+    spend(long_ago);
+    assert!(try_admit(limits, &subject, &ONE, now).is_err());
+    limits.restore(Kind::Key, "k", pico(7), 0);
+    assert!(try_admit(limits, &subject, &ONE, now).is_ok());
+    assert_eq!(limits.spent(Kind::Key, "k"), Some(pico(7)));
+}
+
+#[test]
 fn idle_subjects_are_forgotten_and_others_are_not() {
     let limits = limits(|_| {});
     let now = Now::read();

@@ -11,7 +11,7 @@ use pingora::http::RequestHeader;
 
 use super::{
     caching::Caching,
-    context::Context,
+    context::{Context, Role},
     endpoints::Kind as Route,
     refused::{no_room, too_many},
     subjects::{self, Subjects},
@@ -20,8 +20,9 @@ use super::{
 use crate::{
     chat::usage::Usage,
     error::GatewayError,
+    gateway::{Gateway, Snapshot},
     limits::{
-        Admission, Now, Refusal, Standing,
+        Admission, Now, Refusal, Standing, Table,
         edge::Entrance,
         subject::{Estimate, Kind, Rules, Subject},
     },
@@ -179,20 +180,52 @@ fn estimate(
         Some(prompt) => prompt.into(),
         None => Reach::read(&context.body, &context.request.places),
     };
-    let table = &context.snapshot.limits;
+    let candidate = candidate.filter(|_| has_price);
+    reserve(&context.snapshot.limits, reach, route, candidate)
+}
+
+/// What is reserved for a request that asks for so much, and its cost where a candidate for it is given.
+fn reserve(
+    table: &Table,
+    reach: Reach,
+    route: Option<Route>,
+    candidate: Option<&Candidate>,
+) -> Estimate {
     let most = reach.max_output_tokens.unwrap_or(table.answer_tokens());
     let output = match route {
         Some(Route::Provider("embeddings")) => 0,
         _ => most.saturating_mul(reach.answers.unwrap_or(1).max(1)),
     };
-    let price = candidate
-        .filter(|_| has_price)
-        .and_then(|candidate| pricing::price(&candidate.provider.kind, &candidate.model));
+    let price =
+        candidate.and_then(|candidate| pricing::price(&candidate.provider.kind, &candidate.model));
     Estimate {
         input_tokens: reach.tokens,
         output_tokens: output,
         cost: price.map_or(Usd::ZERO, |price| price.estimate(reach.tokens, output)),
     }
+}
+
+/// A copy's place in the limits of the provider that it goes to, which bound whatever is sent there; `None` where it
+/// has none. A copy counts against nobody else.
+///
+/// # Errors
+/// There is no room.
+pub(super) async fn admit_copy(
+    (gateway, snapshot): (&Gateway, &Snapshot),
+    candidate: &Candidate,
+    reach: impl FnOnce() -> Reach,
+    route: Route,
+) -> Result<Option<Admission>, Refusal> {
+    let name = &candidate.provider.name;
+    let table = &snapshot.limits;
+    let rules = table.of_subject(Kind::Provider, name);
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let ask = reserve(table, reach(), Some(route), Some(candidate));
+    let subject = [Subject::new(Kind::Provider, name, rules)];
+    let admitted = gateway.limits.admit(&subject, &ask, Now::read()).await;
+    admitted.map(Some)
 }
 
 /// Looks for a place in the limits of the current candidate's provider. `false` where Redis has to be waited for
@@ -253,25 +286,50 @@ impl From<Result<Admission, Refusal>> for Place {
     }
 }
 
+/// What a request has used of all its limits but its provider's.
+pub(super) struct Due {
+    ticket: Arc<Ticket>,
+    usage: Usage,
+    cost: Usd,
+}
+
+impl Due {
+    /// Tells the limits, unless somebody who raced for the same answer has.
+    pub(super) fn settle(self) {
+        if let Some(admission) = self.ticket.admission.lock().take() {
+            admission.settle(&self.usage, self.cost);
+        }
+    }
+}
+
 /// The answer ends with this status, as its client sees it, and what it has used is known: tells the limits.
-/// Where that is nothing, the place is given back once nobody else may have use of it.
+/// Where that is nothing, the place is given back once nobody else may have use of it. A child does not know whether
+/// its answer is the one that the client gets: it leaves that to its parent, as it does its row.
 pub(super) fn settle(context: &mut Context, status: u16) {
-    let ticket = context.ticket.take();
     let used = context.spent.and_then(|spent| spent.used);
     let attempt = context.attempt.as_mut();
     let place = attempt.and_then(|attempt| attempt.place.take());
     // A stream whose client left has been answered in part.
     let is_answered = status < 400 || (status == 499 && context.bytes_out > 0);
     if used.is_none() && !is_answered {
+        context.ticket = None;
         return;
     }
     if let Some(place) = place {
         let (usage, cost) = of(tally::of_attempt(context, true).as_ref());
         place.settle(&usage, cost);
     }
-    if let Some(admission) = ticket.and_then(|ticket| ticket.admission.lock().take()) {
+    let due = |ticket| {
         let (usage, cost) = of(used.as_ref());
-        admission.settle(&usage, cost);
+        Due {
+            ticket,
+            usage,
+            cost,
+        }
+    };
+    match (&context.relay, context.role) {
+        (Some(relay), Role::Child) => relay.leave_due(context.ticket.clone().map(due)),
+        _ => context.ticket.take().map(due).map_or((), Due::settle),
     }
 }
 

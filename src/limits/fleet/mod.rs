@@ -147,7 +147,7 @@ impl Fleet {
             self.serve(limits),
             self.say_alive(),
             self.watch(),
-            self.look_after(limits),
+            self.look_after(),
         );
     }
 
@@ -243,7 +243,7 @@ impl Fleet {
     }
 
     /// Gives back what nobody uses, and renews what is held.
-    async fn look_after(&self, limits: &'static Limits) {
+    async fn look_after(&self) {
         loop {
             time::sleep(LOOK).await;
             let held = std::mem::take(&mut *self.held.lock());
@@ -263,7 +263,6 @@ impl Fleet {
                 }
             }
             self.held.lock().extend(stay);
-            let _ = limits;
         }
     }
 

@@ -78,7 +78,7 @@ async fn a_row_counts_once_however_often_it_is_offered() {
                 "SELECT total FROM spend WHERE scope = 'tag' AND id = 'one'",
                 2000,
             ),
-            ("SELECT COUNT(*) FROM spend WHERE scope = 'model'", 1),
+            ("SELECT COUNT(*) FROM spend WHERE scope = 'model'", 2),
             (
                 "SELECT last_used_at FROM spend WHERE scope = 'global'",
                 1_760_003_600_000,
@@ -109,7 +109,7 @@ async fn names_that_differ_by_what_databases_know_not_are_one_line() {
         assert_eq!(store.settle(&batch).await.unwrap(), 4);
         assert_eq!(number(store, "SELECT COUNT(*) FROM usage_hours").await, 1);
         let spent = "SELECT COUNT(*) FROM spend WHERE scope = 'model'";
-        assert_eq!(number(store, spent).await, 1);
+        assert_eq!(number(store, spent).await, 2);
     }
 }
 

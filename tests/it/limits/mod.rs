@@ -2,10 +2,14 @@
 
 mod budgets;
 mod edge;
+mod fleet;
+mod matrix;
+mod one_number;
 mod periods;
 mod rates;
 mod routes;
 mod shared;
+mod waits;
 
 use bytes::Bytes;
 
@@ -37,8 +41,12 @@ fn yaml(upstream: &ScriptedUpstream, of_key: &str, more: &str) -> String {
 
 /// A chat with a priced model whose answer has two tokens at most.
 fn priced() -> Bytes {
+    priced_as(PRICED)
+}
+
+fn priced_as(model: &str) -> Bytes {
     Bytes::from(format!(
-        r#"{{"model":"{PRICED}","max_tokens":2,"messages":[{{"role":"user","content":"hello"}}]}}"#
+        r#"{{"model":"{model}","max_tokens":2,"messages":[{{"role":"user","content":"hello"}}]}}"#
     ))
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::support::{PATIENCE, eventually};
 
-const MASTER: &str = "sk-master-of-limits";
+pub(super) const MASTER: &str = "sk-master-of-limits";
 
-async fn start(upstream: &ScriptedUpstream, data: &Path, more: &str) -> TestGateway {
+pub(super) async fn start(upstream: &ScriptedUpstream, data: &Path, more: &str) -> TestGateway {
     let yaml = yaml(
         upstream,
         "max_budget: 0.0001, budget_duration: yearly",
@@ -25,12 +25,17 @@ async fn start(upstream: &ScriptedUpstream, data: &Path, more: &str) -> TestGate
     gateway
 }
 
-async fn stop(mut gateway: TestGateway) {
+pub(super) async fn stop(mut gateway: TestGateway) {
     gateway.signal(Signal::TERM);
     assert!(gateway.wait_exit(PATIENCE).await.is_some());
 }
 
-async fn litellm(gateway: &TestGateway, method: &str, target: &str, body: Value) -> Value {
+pub(super) async fn litellm(
+    gateway: &TestGateway,
+    method: &str,
+    target: &str,
+    body: Value,
+) -> Value {
     let mut request = Request::new(method, target).bearer(MASTER);
     if !body.is_null() {
         request = request.header("content-type", "application/json");
@@ -54,7 +59,7 @@ async fn count(gateway: &TestGateway, key: &str) -> usize {
     panic!("never refused")
 }
 
-async fn is_known(gateway: &TestGateway, key: &str) {
+pub(super) async fn is_known(gateway: &TestGateway, key: &str) {
     eventually("the key is known", async || {
         let models = Request::get("/v1/models").bearer(key);
         gateway.call(models).await.status == 200

@@ -144,3 +144,50 @@ async fn before_redis_was_ever_there_limits_hold() {
     }
     assert!((1..=4).contains(&admitted), "{admitted}");
 }
+
+#[tokio::test]
+async fn whoever_moves_to_another_redis_takes_along_what_was_spent_and_waits_for_nobody() {
+    let (one, other) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
+    let mut settings = Settings::default();
+    settings.patience = Duration::from_secs(5);
+    let all = replicas(&one, 1, &settings).await;
+    let subject = [Subject::new(Kind::Team, "t", budget(1.0))];
+    let ask = asks(1, 0.1);
+    for _ in 0..4 {
+        let admission = all[0].admit(&subject, &ask).await.unwrap();
+        admission.settle(&tokens(1), ask.cost);
+    }
+    // A question is under way that nobody will answer.
+    one.signal("-STOP");
+    let fresh = [Subject::new(Kind::Key, "k", rpm(6000))];
+    let limits = all[0].limits;
+    let waiting = tokio::spawn(async move {
+        let fresh = [Subject::new(Kind::Key, "k", rpm(6000))];
+        limits
+            .admit(&fresh, &asks(1, 0.0), ai_gateway::limits::Now::read())
+            .await
+            .is_ok()
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let fleet = super::Replica::fleet(&other.url(), &all[0].metrics);
+    limits.share(Some(fleet.clone()));
+    eventually("the other one is asked", async || fleet.is_up()).await;
+    let began = Instant::now();
+    assert!(all[0].admit(&fresh, &asks(1, 0.0)).await.is_ok());
+    assert!(waiting.await.unwrap());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    let mut more = 0;
+    while let Ok(admission) = all[0].admit(&subject, &ask).await {
+        admission.settle(&tokens(1), ask.cost);
+        more += 1;
+    }
+    assert_eq!(more, 6);
+    // And shared with nobody, it is the same.
+    limits.share(None);
+    assert!(all[0].admit(&subject, &ask).await.is_err());
+    assert!(all[0].admit(&fresh, &asks(1, 0.0)).await.is_ok());
+}

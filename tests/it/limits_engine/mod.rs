@@ -44,14 +44,11 @@ impl Drop for Replica {
 
 impl Replica {
     fn start(url: &str, settings: &Settings) -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let number = NUMBER.fetch_add(1, Relaxed);
         let registry = Registry::new();
         let redis = CacheMetrics::new(&registry).unwrap().redis;
         let metrics = LimitMetrics::new(&registry, redis).unwrap();
         let limits = Limits::leak(settings.clone(), metrics.clone());
-        let servers = RedisServers::parse(url).unwrap();
-        let fleet = Arc::new(Fleet::new(servers, "test", number, metrics.clone()).unwrap());
+        let fleet = Self::fleet(url, &metrics);
         limits.share(Some(fleet.clone()));
         let task = tokio::spawn(limits.run());
         Replica {
@@ -60,6 +57,13 @@ impl Replica {
             fleet,
             task,
         }
+    }
+
+    fn fleet(url: &str, metrics: &LimitMetrics) -> Arc<Fleet> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let servers = RedisServers::parse(url).unwrap();
+        Arc::new(Fleet::new(servers, "test", number, metrics.clone()).unwrap())
     }
 
     async fn admit(&self, subjects: &[Subject<'_>], ask: &Estimate) -> Result<Admission, Refusal> {
