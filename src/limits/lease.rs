@@ -22,6 +22,8 @@ pub(super) struct Lease {
     pub known: i64,
     /// When that was; 0 for never.
     pub asked_at: u64,
+    /// When it granted something last.
+    pub grown_at: u64,
     /// No earlier than then it is asked again: it had too little.
     pub pause_until: u64,
     /// When it would have something for whoever asked for least, as it said then.
@@ -79,9 +81,10 @@ impl Lease {
         self.size >= 4 && left < self.size / 2 && now >= self.pause_until
     }
 
-    /// Whether there is something left that nobody uses.
+    /// Whether what is left of it is of no use: nobody has used any of it for a while, be it that nobody asks or that
+    /// all ask for more. Others may make something of it.
     pub fn is_idle(&self, now: u64) -> bool {
-        now.saturating_sub(self.used_at.max(self.asked_at)) > IDLE
+        now.saturating_sub(self.used_at.max(self.grown_at)) > IDLE
     }
 
     /// The nanoseconds until Redis would have so much for this replica, as far as is known and if nobody else asks.

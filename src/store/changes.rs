@@ -82,10 +82,19 @@ struct Note {
 }
 
 const NOTE: [(&str, Column<Note>); 4] = [
-    ("sequence", Column::Integer(|note| note.sequence.try_into().ok())),
+    (
+        "sequence",
+        Column::Integer(|note| note.sequence.try_into().ok()),
+    ),
     ("kind", Column::Text(|note| Some(note.kind.name().into()))),
-    ("record", Column::Text(|note| Some(note.record.as_str().into()))),
-    ("changed_at", Column::Integer(|note| note.changed_at.try_into().ok())),
+    (
+        "record",
+        Column::Text(|note| Some(note.record.as_str().into())),
+    ),
+    (
+        "changed_at",
+        Column::Integer(|note| note.changed_at.try_into().ok()),
+    ),
 ];
 const NOTES: Table<Note> = Table {
     name: "changes",

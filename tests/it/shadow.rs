@@ -309,6 +309,7 @@ async fn a_copy_counts_against_the_limits_of_its_provider_and_is_skipped_where_t
         scene.chat(Request::chat(openai::chat("m"))).await;
     }
     scene.wait_outcome("skipped", 3.0).await;
+    scene.two.wait_for_requests(2).await;
     assert_eq!(scene.two.count(), 2);
     let direct = Request::chat(openai::chat("two/candidate"));
     assert_eq!(scene.gateway.call(direct).await.status, 429);

@@ -9,8 +9,9 @@ local me, replicas, ttl = ARGV[1], math.max(tonumber(ARGV[2]), 1), tonumber(ARGV
 local answer, fields, longest = {}, {}, ttl
 
 -- How much is granted of what is there: what is needed, and something for later.
-local function portion(there, need, wish, quantum)
-  if there < 1 then return 0 end
+-- Nothing where that would let nobody in: others may make something of it.
+local function portion(there, need, wish, quantum, one)
+  if there < 1 or (need > 0 and there < math.min(one, need)) then return 0 end
   local later = math.min(wish, math.max(math.floor((there - need) / 8), quantum))
   return math.min(there, need + math.max(later, 0))
 end
@@ -26,7 +27,7 @@ local function bucket(name, limit, window, capacity, debt, need, one, wish)
   level = math.min(capacity, level)
   local quantum = math.floor(limit * 500000 / window / replicas)
   local there = math.max(math.floor(level), 0)
-  local granted = portion(there, need, wish, quantum)
+  local granted = portion(there, need, wish, quantum, one)
   level = level - granted
   fields[#fields + 1] = name
   fields[#fields + 1] = string.format('%.6f@%.0f', level, now)
@@ -55,7 +56,7 @@ local function window_of(name, limit, window, debt, need, one, wish)
   end
   local there = math.max(limit - total - math.max(debt, 0), 0)
   local quantum = math.floor(limit * 500000 / window / replicas)
-  local granted = portion(there, need, wish, quantum)
+  local granted = portion(there, need, wish, quantum, one)
   local taken, slot = granted + math.max(debt, 0), math.floor(now / width)
   if taken > 0 then
     if #slots > 0 and slots[#slots][1] >= slot then slots[#slots][2] = slots[#slots][2] + taken
@@ -102,7 +103,7 @@ end
 local function hold(name, limit, need, wish, in_use)
   local all, others = holds(redis.call('HGET', KEYS[1], name) or '')
   local there = math.max(limit - others - in_use, 0)
-  local more = portion(there, need, wish, 0)
+  local more = portion(there, need, wish, 0, 1)
   fields[#fields + 1] = name
   fields[#fields + 1] = written(all, 0, in_use + more)
   return in_use + more, there - more, more < need and 1 or 0, 0
@@ -134,7 +135,7 @@ local function spend(name, limit, need, one, wish, extra)
   total = total + folded
   local there = limit - total - others - in_use
   local more = 0
-  if there >= need then more = portion(there, need, wish, 0)
+  if there >= need then more = portion(there, need, wish, 0, one)
   elseif there > 0 then more = math.max(there, one) end
   fields[#fields + 1] = name
   fields[#fields + 1] = string.format('%.0f|%.0f|%.0f|%.0f|', since, till, base, folded)

@@ -47,11 +47,15 @@ pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Ask
         };
         let wish = lease.wish(now.nanos);
         // Whatever is idle goes back; whatever was used beyond the lease is told.
-        let debt = match lease.need == 0 && lease.is_idle(now.nanos) {
+        let debt = match lease.is_idle(now.nanos) {
             true => -lease.granted,
             false => (-lease.granted).max(0),
         };
-        let need = (lease.need - lease.granted.max(0)).max(0);
+        let kept = match debt < 0 {
+            true => 0,
+            false => lease.granted.max(0),
+        };
+        let need = (lease.need - kept).max(0);
         let kind = match algorithm {
             Algorithm::TokenBucket(_) => "b",
             Algorithm::SlidingWindow => "w",
@@ -67,7 +71,8 @@ pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Ask
             signed(rate.capacity()),
             debt,
             need,
-            lease.one.max(1),
+            // What the one that wants least lacks.
+            (lease.one - kept).max(1),
             wish.max(0),
         ];
         push(&mut arguments, limit, kind, numbers, "0".to_owned());
@@ -132,7 +137,7 @@ fn hold(
     wish: i64,
     now: u64,
 ) -> ([i64; 7], i64) {
-    let is_idle = lease.need == 0 && lease.is_idle(now);
+    let is_idle = lease.is_idle(now);
     lease.granted = match is_idle {
         true => in_use,
         false => lease.granted.max(in_use),
@@ -185,10 +190,14 @@ pub(super) fn take(state: &mut State, asked: &[Asked], answer: &Value, now: Now)
             Limit::Budget => granted - in_use,
             _ => lease.granted.saturating_add(asked.debt) + granted,
         };
-        lease.granted = match asked.limit {
-            Limit::Parallel | Limit::Budget => granted,
-            _ => size,
+        let (before, after) = match asked.limit {
+            Limit::Parallel | Limit::Budget => (lease.granted, granted),
+            _ => (lease.granted.saturating_add(asked.debt), size),
         };
+        if after > before {
+            lease.grown_at = now.nanos;
+        }
+        lease.granted = after;
         lease.size = size;
         lease.heard(left, short != 0, wait, now.nanos);
     }

@@ -60,7 +60,8 @@ impl Transaction {
             false => " AND revoked_at IS NULL",
         };
         let table = Key::TABLE;
-        let look = format!("SELECT id FROM {table} WHERE {column} = $1{which} ORDER BY id LIMIT $2");
+        let look =
+            format!("SELECT id FROM {table} WHERE {column} = $1{which} ORDER BY id LIMIT $2");
         let rows = self.all(sql(look).bind(id).bind(MAX_AT_ONCE)).await?;
         rows.iter().map(|row| row.text("id")).collect()
     }

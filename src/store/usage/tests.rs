@@ -330,10 +330,10 @@ async fn what_is_too_old_is_forgotten_a_few_at_a_time() {
             let left = number(store, &format!("SELECT COUNT(*) FROM {table}")).await;
             assert_eq!(left, 5, "{table}");
         }
-        // The tags and the model are in use.
+        // The tags and the model's two names are in use.
         assert_eq!(store.forget(Age::Unused, before, 16).await.unwrap(), 0);
         let later = 30 * 3_600_000;
-        assert_eq!(store.forget(Age::Unused, later, 16).await.unwrap(), 3);
+        assert_eq!(store.forget(Age::Unused, later, 16).await.unwrap(), 4);
         let others = "SELECT COUNT(*) FROM spend WHERE scope IN ('key', 'team', 'provider')";
         assert_eq!(number(store, others).await, 3);
     }

@@ -22,12 +22,7 @@ fn chat(model: &str, stream: bool) -> Bytes {
 }
 
 /// Asks twice for what is limited to one; the first is under way meanwhile where that is what is limited.
-async fn is_refused(
-    gateway: &TestGateway,
-    gate: &Gate,
-    (key, model): (&str, &str),
-    said: [&str; 2],
-) {
+async fn is_refused(gateway: &TestGateway, (key, model): (&str, &str), said: [&str; 2]) {
     let is_held = model.starts_with("slow") || model.ends_with("parallel/m");
     let request = |stream| Request::post("/v1/chat/completions", chat(model, stream)).bearer(key);
     let mut held = gateway.http1().await;
@@ -50,24 +45,19 @@ async fn is_refused(
         refused.header("retry-after").is_some(),
         "{key} {model}: {refused:?}"
     );
-    if is_held {
-        gate.open();
-        while held.piece().await.unwrap().is_some() {}
-    }
 }
 
-/// `slow` begins its answers and ends them when the gate opens.
-async fn upstreams(gate: &Gate) -> [ScriptedUpstream; 2] {
+/// `slow` begins its answers and never ends them.
+async fn upstreams() -> [ScriptedUpstream; 2] {
     [
         ScriptedUpstream::start([Script::json(200, openai::completion("hi"))]).await,
-        ScriptedUpstream::start([gated(gate)]).await,
+        ScriptedUpstream::start([gated(&Gate::closed())]).await,
     ]
 }
 
 #[tokio::test]
 async fn every_limit_holds_for_keys_users_teams_models_and_providers() {
-    let gate = Gate::closed();
-    let [quick, slow] = upstreams(&gate).await;
+    let [quick, slow] = upstreams().await;
     let [mut users, mut teams, mut models] = [String::new(), String::new(), String::new()];
     let mut yaml = Yaml::default()
         .key("free", "free-key", "")
@@ -118,7 +108,7 @@ async fn every_limit_holds_for_keys_users_teams_models_and_providers() {
             } else {
                 format!("this {kind}")
             };
-            is_refused(&gateway, &gate, (&key, &model), [&whose, limit]).await;
+            is_refused(&gateway, (&key, &model), [&whose, limit]).await;
             let labels = [("subject", kind), ("limit", name)];
             let refused = gateway
                 .metric("gateway_limit_refusals_total", &labels)
@@ -133,8 +123,7 @@ async fn every_limit_holds_for_keys_users_teams_models_and_providers() {
 #[tokio::test]
 async fn every_limit_holds_for_everyone_together() {
     for (rule, limit, name) in LIMITS {
-        let gate = Gate::closed();
-        let [quick, slow] = upstreams(&gate).await;
+        let [quick, slow] = upstreams().await;
         let yaml = Yaml::new()
             .provider("one", &quick.base_url())
             .provider("slow", &slow.base_url())
@@ -145,14 +134,13 @@ async fn every_limit_holds_for_everyone_together() {
         } else {
             "one/m"
         };
-        is_refused(&gateway, &gate, ("test-key", model), ["the gateway", limit]).await;
+        is_refused(&gateway, ("test-key", model), ["the gateway", limit]).await;
     }
 }
 
 #[tokio::test]
 async fn every_limit_holds_for_projects_and_for_virtual_keys() {
-    let gate = Gate::closed();
-    let [quick, slow] = upstreams(&gate).await;
+    let [quick, slow] = upstreams().await;
     let yaml = Yaml::new()
         .provider("one", &quick.base_url())
         .provider("slow", &slow.base_url());
@@ -192,7 +180,7 @@ async fn every_limit_holds_for_projects_and_for_virtual_keys() {
                     == 200
             })
             .await;
-            is_refused(&gateway, &gate, (key, model), [whose, limit]).await;
+            is_refused(&gateway, (key, model), [whose, limit]).await;
         }
     }
 }

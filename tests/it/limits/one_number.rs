@@ -43,7 +43,9 @@ async fn what_was_spent_is_the_same_wherever_it_is_told() {
         let cost: f64 = answer.header("x-gateway-cost").unwrap().parse().unwrap();
         assert!(cost > 0.0, "{answer:?}");
         told += cost;
-        logged += gateway.request_log(&answer).await["cost"].as_f64().unwrap();
+        logged += gateway.request_log(&answer).await["cost_usd"]
+            .as_f64()
+            .unwrap();
         assert!(told < 0.001, "never refused");
     };
     assert_eq!(refused.status, 429, "{refused:?}");
