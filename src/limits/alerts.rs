@@ -99,7 +99,7 @@ impl Alerts {
                 threshold_percent: percent,
                 spent_usd: spent.to_string(),
                 budget_usd: budget.to_string(),
-                period_started_at: spend.since,
+                period_started_at: spend.since.filter(|since| *since > 0),
                 period_ends_at: spend.end,
             };
             if self.sender.try_send(alert).is_err() {

@@ -50,8 +50,8 @@ impl From<&LimitSet> for Rules {
                 max: set.max_budget,
                 soft: set.soft_budget,
                 period: set.budget_duration,
-                // So that all replicas, and each after a restart, mean the same period: by the calendar's beginning.
-                since: set.budget_duration.map(|_| 0),
+                // So that all replicas, and each whenever it asks, mean the same period: by the calendar's beginning.
+                since: Some(0),
             }),
         }
     }
@@ -90,5 +90,16 @@ mod tests {
         spend.advance(&rules, now.wall);
         assert_eq!(spend.since, Some((20_454 + 31) * 86_400_000));
         assert_eq!(spend.end, Some((20_454 + 59) * 86_400_000));
+    }
+
+    #[test]
+    fn a_budget_without_a_period_has_one_beginning_whenever_it_is_asked_for() {
+        let set = LimitSet {
+            max_budget: Some(crate::price::Usd::from_pico(1)),
+            ..LimitSet::default()
+        };
+        let rules = Rules::from(&set).spend.unwrap();
+        assert_eq!(rules.period_at(1000), rules.period_at(2000));
+        assert_eq!(rules.period_at(1000).1, None);
     }
 }

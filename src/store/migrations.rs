@@ -43,6 +43,11 @@ const STEPS: &[Step] = &[
         name: "reports",
         sql: Sql::Both(include_str!("migrations/0030_reports.sql")),
     },
+    Step {
+        version: 35,
+        name: "unused",
+        sql: Sql::Both(include_str!("migrations/0035_unused.sql")),
+    },
 ];
 
 /// The steps for `backend`.

@@ -10,6 +10,7 @@ mod on_client_port;
 mod records;
 mod secrets;
 mod teams;
+mod terms;
 mod usage;
 
 use std::net::SocketAddr;

@@ -34,7 +34,7 @@ fn yaml(upstream: &ScriptedUpstream, of_key: &str, more: &str) -> String {
     Yaml::default()
         .key("app", "test-key", &of_key)
         .key("other", "other-key", ", user: bob")
-        .provider_with("openai", &upstream.base_url(), "")
+        .patient("openai", &upstream.base_url())
         .and(more)
         .build()
 }

@@ -25,6 +25,13 @@ async fn what_was_spent_is_the_same_wherever_it_is_told() {
         .await;
     let team = json!({"team_alias": "blue", "max_budget": 100});
     let team = litellm(&gateway, "POST", "/team/new", team).await;
+    litellm(
+        &gateway,
+        "POST",
+        "/user/new",
+        json!({"user_id": "ada", "auto_create_key": false}),
+    )
+    .await;
     let terms = json!({"team_id": team["team_id"], "user_id": "ada", "rpm_limit": 1000, "max_budget": 0.00015});
     let made = litellm(&gateway, "POST", "/key/generate", terms).await;
     let key = made["key"].as_str().unwrap().to_owned();
