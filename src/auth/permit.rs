@@ -161,6 +161,7 @@ mod tests {
             user: None,
             budget: None,
             organization: None,
+            since: 0,
         };
         let identity = Identity {
             profile: Some(Arc::new(profile)),
