@@ -3,11 +3,13 @@
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
 pub mod departure;
+mod limiting;
 pub mod management;
 pub mod progress;
 pub mod proof;
 mod records;
 pub mod shadow;
+pub mod spending;
 
 use std::{
     collections::HashSet,
@@ -28,6 +30,7 @@ use crate::{
     error::GatewayError,
     health::Health,
     identity::Identity,
+    limits::{Limits, Settings, Table, edge::Edge},
     routing::{Plan, Router, Wishes, facts::Facts},
     store::{Serving, Store},
     telemetry::metrics::Metrics,
@@ -35,10 +38,12 @@ use crate::{
     usage::journal::Journal,
 };
 use departure::Departure;
+use limiting::SharedBy;
 use management::Management;
 use progress::Progress;
 use proof::Proof;
 use shadow::Shadows;
+use spending::Due;
 
 /// Everything that a reload rebuilds.
 #[derive(Default)]
@@ -49,6 +54,8 @@ pub struct Snapshot {
     pub keys: KeyRing,
     /// Who serves what.
     pub router: Router,
+    /// How much may be asked for, by the configuration.
+    pub limits: Table,
 }
 
 impl Snapshot {
@@ -121,6 +128,13 @@ pub struct Gateway {
     pub proof: Proof,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
+    /// How much may be asked for and spent, and was.
+    pub limits: &'static Limits,
+    /// What guards the edge, where something is bounded there.
+    pub edge: ArcSwapOption<Edge>,
+    /// When the store has to be asked for what was spent.
+    pub spending: Due,
+    shared_by: SharedBy,
     /// Answers that are kept.
     pub cache: &'static Cache,
     /// Answers that are being made.
@@ -142,6 +156,10 @@ impl Gateway {
     /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
+            limits: Limits::leak(Settings::default(), metrics.limits.clone()),
+            edge: ArcSwapOption::empty(),
+            spending: Due::default(),
+            shared_by: SharedBy::default(),
             cache: Cache::leak(metrics.cache.clone()),
             flights: Arc::default(),
             metrics,
@@ -181,6 +199,7 @@ impl Gateway {
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
         self.cache.apply(&snapshot.config.cache);
+        self.limit_by(&snapshot.config);
         if !snapshot.config.routing.breaker.enabled {
             self.health.close_breakers();
         }

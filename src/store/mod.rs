@@ -23,6 +23,7 @@ pub mod providers;
 mod record;
 pub mod report;
 mod serving;
+pub mod spending;
 mod statement;
 pub mod teams;
 mod transaction;

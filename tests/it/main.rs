@@ -38,6 +38,8 @@ mod health_checks;
 mod heartbeat;
 mod hedging;
 mod lifecycle;
+mod limits;
+mod limits_engine;
 mod matrix;
 mod provider_health;
 pub mod recordings;

@@ -539,7 +539,7 @@ impl Operation for Reset {
                 "Only the master key resets all spending.",
             ));
         }
-        call.store()?.reset_spent().await?;
+        call.gateway.reset_spent(&*call.store()?).await?;
         Ok(object(json!({
             "message": "Spend for all API Keys and Teams reset successfully", "status": "success",
         })))

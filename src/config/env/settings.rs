@@ -4,7 +4,7 @@ use serde::{Deserialize, de::value::StrDeserializer};
 
 use super::{Applying, kubernetes};
 use crate::{
-    config::{ByteSize, CacheOverride, Config, MaxSize, Seconds, StaticKey},
+    config::{ByteSize, CacheOverride, Config, LimitSet, MaxSize, Seconds, StaticKey},
     secret::Secret,
 };
 
@@ -190,6 +190,23 @@ const SETTINGS: &[Setting] = &[
         set: |config, value| put(&mut config.cache.redis_url, Some(Some(Secret::new(value)))),
     },
     Setting {
+        names: &["GATEWAY_RATE_LIMIT_RPM", "RATE_LIMIT_RPM"],
+        path: "rate_limiting.default_key_rpm",
+        takes: "requests a minute, such as 60",
+        set: |config, value| {
+            put(
+                &mut config.rate_limiting.default_key_rpm,
+                value.parse().ok(),
+            )
+        },
+    },
+    Setting {
+        names: &["RATE_LIMIT_ENABLED"],
+        path: "rate_limiting.enabled",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.rate_limiting.enabled, switch(value)),
+    },
+    Setting {
         names: &["GATEWAY_DATA_DIR"],
         path: "data_dir",
         takes: "a directory",
@@ -262,6 +279,7 @@ fn client_key(applying: &mut Applying<'_>) {
             user: None,
             models: Vec::new(),
             cache: CacheOverride::default(),
+            limits: LimitSet::default(),
         }),
     }
     applying
