@@ -22,7 +22,7 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub(super) struct Remote {
     url: String,
     key: Option<Secret>,
-    client: Client,
+    client: Box<Client>,
 }
 
 impl Remote {
@@ -31,7 +31,7 @@ impl Remote {
         Remote {
             url,
             key: None,
-            client: Client::default(),
+            client: Box::default(),
         }
     }
 

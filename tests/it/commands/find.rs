@@ -56,16 +56,12 @@ async fn the_gateway_that_runs_is_asked_and_without_it_the_store() {
 
     // Another store is meant.
     let mut other = known.clone();
-    let copy = gateway.home_file(
-        "other.yaml",
-        &format!(
-            "{}",
-            std::fs::read_to_string(&config).unwrap().replace(
-                "store: {projects: true}",
-                "store: {database_url: 'sqlite:other.db'}",
-            )
-        ),
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace(
+        "store: {projects: true}",
+        "store: {database_url: 'sqlite:other.db'}",
     );
+    let copy = gateway.home_file("other.yaml", &text);
     other[4] = &copy;
     assert_eq!(made_by(&gateway.run(&other).await), "cli");
     let listed = gateway
