@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     health::Health,
-    providers::pricing,
     snapshot::{self, Lasting},
     store::StoreError,
     upstream::{discovery::Hosts, google::Tokens},
@@ -91,7 +90,7 @@ fn view(snapshot: &crate::gateway::Snapshot, name: String) -> View {
         .map(|candidate| format!("{}/{}", candidate.provider.name, candidate.model))
         .collect();
     let first = candidates.first();
-    let price = first.and_then(|first| pricing::price(&first.provider.kind, &first.model));
+    let price = first.and_then(|first| first.provider.price(&first.model));
     // A millionth of a dollar per token is a dollar per million tokens.
     let dollars = |pico: u64| pico as f64 / 1e6;
     View {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Candidate, Limits, Plan, estimate, not_allowed, policy::Asking};
 use crate::{
-    error::GatewayError, health::Target as TargetHealth, pattern, providers::pricing,
+    error::GatewayError, health::Target as TargetHealth, pattern,
     upstream::provider::Provider,
 };
 
@@ -72,7 +72,7 @@ impl Asking<'_> {
         let Some(most) = max_cost else {
             return true;
         };
-        let price = pricing::price(&provider.kind, model);
+        let price = provider.price(model);
         price.is_none_or(|price| estimate(price, self.facts).dollars() <= most)
     }
 
@@ -125,7 +125,7 @@ impl Asking<'_> {
         model: String,
     ) -> GatewayError {
         let estimates = dear.filter_map(|candidate| {
-            let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
+            let price = candidate.provider.price(&candidate.model)?;
             Some(estimate(price, self.facts).dollars())
         });
         GatewayError::TooExpensive {

@@ -43,6 +43,11 @@ const STEPS: &[Step] = &[
         name: "reports",
         sql: Sql::Both(include_str!("migrations/0030_reports.sql")),
     },
+    Step {
+        version: 50,
+        name: "ledger",
+        sql: Sql::Both(include_str!("migrations/0050_ledger.sql")),
+    },
 ];
 
 /// The steps for `backend`.

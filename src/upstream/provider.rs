@@ -26,7 +26,13 @@ use super::{
     discovery::{Host, Hosts},
 };
 use crate::{
-    chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth, pattern,
+    chat::target::Quirks,
+    dialects::Dialect,
+    error::AnswerError,
+    health::ProviderHealth,
+    pattern,
+    price::Price,
+    providers::pricing::Prices,
     secret::Secret,
 };
 
@@ -86,6 +92,8 @@ pub struct Settings<'a> {
     pub local: bool,
     /// How it is doing.
     pub health: Arc<ProviderHealth>,
+    /// What models cost.
+    pub prices: Prices,
 }
 
 /// How long to wait for a provider.
@@ -139,6 +147,7 @@ pub struct Provider {
     websocket_peer: HttpPeer,
     /// What must not be seen in anything that it says.
     secrets: Vec<Box<[u8]>>,
+    prices: Prices,
 }
 
 impl Provider {
@@ -187,6 +196,7 @@ impl Provider {
             timeouts: settings.timeouts,
             local: settings.local,
             health: settings.health,
+            prices: settings.prices,
             host: hosts.get(host, port),
             websocket_peer,
             peer,
@@ -196,6 +206,11 @@ impl Provider {
         };
         provider.models_path = lists_models.then(|| provider.path("models", "/models", ""));
         Ok(provider)
+    }
+
+    /// What a model costs there. `None` where it is not known, which is not the same as free.
+    pub fn price(&self, model: &str) -> Option<&Price> {
+        self.prices.at(&self.name, &self.kind, model)
     }
 
     /// Whether it may be asked for that model.

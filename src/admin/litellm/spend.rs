@@ -15,7 +15,6 @@ use crate::{
     chat::{estimate, usage::Usage},
     dialects::{self, Dialect, openai_chat::OpenAiChat},
     price::Price,
-    providers::pricing,
     store::{
         List,
         keys::Key,
@@ -264,24 +263,20 @@ fn of_answer(answer: &Object) -> Result<(String, Usage), Refusal> {
 }
 
 /// The price of a model by any of its names: a client's, `provider/model`, or a provider's own.
-fn price(call: &Call, name: &str) -> Option<&'static Price> {
-    let served = super::models::served(&call.snapshot, name);
-    let kind = |provider: &str| {
-        let member = call.snapshot.router.members.get(provider);
-        member.map_or_else(
-            || provider.to_owned(),
-            |member| member.provider.kind.to_string(),
-        )
-    };
-    let of_target = served.and_then(|(provider, model)| pricing::price(&kind(&provider), &model));
+fn price<'c>(call: &'c Call, name: &str) -> Option<&'c Price> {
+    let snapshot = &*call.snapshot;
+    let served = super::models::served(snapshot, name);
+    let of_target =
+        served.and_then(|(provider, model)| super::models::price(snapshot, &provider, &model));
     let with_provider = || {
         let (provider, model) = name.split_once('/')?;
-        pricing::price(&kind(provider), model)
+        super::models::price(snapshot, provider, model)
     };
     let of_any = || {
         // What runs on one's own machine is free whatever its name: that says nothing of this one.
+        let prices = &snapshot.config.pricing.prices;
         let mut kinds = crate::providers::catalog().iter();
-        kinds.find_map(|(kind, entry)| pricing::price(kind, name).filter(|_| !entry.local))
+        kinds.find_map(|(kind, entry)| prices.price(kind, name).filter(|_| !entry.local))
     };
     of_target.or_else(with_provider).or_else(of_any)
 }

@@ -1,6 +1,8 @@
 //! `gateway usage`: what requests came to, from the store itself, whether a gateway runs or not.
 
 mod export;
+mod reconcile;
+mod reprice;
 mod summary;
 mod when;
 
@@ -21,8 +23,10 @@ use crate::{
         Location, Store,
         usage::{By, Scope},
     },
+    usage::reprice::How,
 };
 use export::Form;
+use reconcile::ReconcileArguments;
 
 /// The subcommands of `gateway usage`.
 #[derive(Debug, Clone, Subcommand)]
@@ -51,6 +55,22 @@ pub(super) enum UsageCommand {
         /// Where to; standard output unless given
         #[arg(long, short, value_name = "FILE")]
         output: Option<std::path::PathBuf>,
+    },
+    /// Compare a provider's export of usage or costs with what is recorded. Exits with 1 where they differ
+    Reconcile(Box<ReconcileArguments>),
+    /// Price what is recorded anew, by the prices of now
+    Reprice {
+        #[command(flatten)]
+        which: Which,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Also those from before all kinds of tokens were kept, by what is known of them
+        #[arg(long)]
+        incomplete: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -144,6 +164,45 @@ pub(super) fn run(command: &UsageCommand) -> ExitCode {
                 Err(problem) => fail([problem]),
             }
         }
+        UsageCommand::Reconcile(arguments) => compare(arguments),
+        UsageCommand::Reprice {
+            which,
+            dry_run,
+            incomplete,
+            json,
+        } => {
+            let how = How {
+                is_dry: *dry_run,
+                any: *incomplete,
+            };
+            price_anew(which, how, *json)
+        }
+    }
+}
+
+fn compare(arguments: &ReconcileArguments) -> ExitCode {
+    let comparison = match reconcile::run(arguments) {
+        Ok(comparison) => comparison,
+        Err(problem) => return fail([problem]),
+    };
+    for warning in &comparison.warnings {
+        eprintln!("{warning}");
+    }
+    let printed = match arguments.json {
+        true => print_json(&comparison),
+        false => answer(Ok(reconcile::table(&comparison))),
+    };
+    match comparison.within {
+        true => printed,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn price_anew(which: &Which, how: How, json: bool) -> ExitCode {
+    match reprice::run(which, how) {
+        Ok(report) if json => print_json(&report),
+        Ok(report) => answer(Ok(reprice::table(&report, how))),
+        Err(problem) => fail([problem]),
     }
 }
 

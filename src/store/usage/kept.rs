@@ -7,7 +7,7 @@ use super::{bulk::Column, columns, scope::Scope};
 use crate::{
     price::Usd,
     row,
-    store::{Row, Store, StoreError, sql},
+    store::{Row, Statement, Store, StoreError, sql},
 };
 
 /// What is in a column.
@@ -36,6 +36,23 @@ pub struct Place {
     id: String,
 }
 
+impl Place {
+    /// The place of a request.
+    pub(super) fn of(at: i64, id: &str) -> Self {
+        let id = id.to_owned();
+        Place { at, id }
+    }
+
+    /// Adds the condition that requests are behind it, their order, and how many they are at most.
+    pub(super) fn behind(&self, statement: &mut Statement<'_>, limit: u32) {
+        let (at, id) = (statement.push(self.at), statement.push(&self.id));
+        let limit = statement.push(i64::from(limit));
+        statement.append(&format!(
+            " AND (at > ${at} OR (at = ${at} AND id > ${id})) ORDER BY at, id LIMIT ${limit}"
+        ));
+    }
+}
+
 impl Kept {
     /// The names of the columns.
     pub fn names() -> Vec<&'static str> {
@@ -52,7 +69,7 @@ impl Kept {
         let cell = |(name, column): &(&'static str, Column<row::Row<'_>>)| {
             let name = *name;
             let cell = match column {
-                Column::Text(_) if matches!(name, "tags" | "tried") => {
+                Column::Text(_) if matches!(name, "tags" | "tried" | "parts") => {
                     Cell::Json(row.optional_text(name)?)
                 }
                 Column::Text(_) => Cell::Text(row.optional_text(name)?),
@@ -79,7 +96,9 @@ impl Serialize for Kept {
                     Err(_) => object.serialize_entry(name, text)?,
                 },
                 Cell::Integer(Some(number)) => object.serialize_entry(name, number)?,
-                Cell::Amount(Some(cost)) => object.serialize_entry("cost_usd", &cost.dollars())?,
+                Cell::Amount(Some(cost)) => {
+                    object.serialize_entry(&format!("{name}_usd"), &cost.dollars())?;
+                }
                 Cell::Flag(flag) => object.serialize_entry(name, flag)?,
                 _ => {}
             }
@@ -105,11 +124,7 @@ impl Store {
         });
         let mut statement = sql(format!("SELECT {} FROM requests WHERE ", select.join(", ")));
         scope.requests(&mut statement);
-        let (at, id) = (statement.push(after.at), statement.push(&after.id));
-        let limit = statement.push(i64::from(limit));
-        statement.append(&format!(
-            " AND (at > ${at} OR (at = ${at} AND id > ${id})) ORDER BY at, id LIMIT ${limit}"
-        ));
+        after.behind(&mut statement, limit);
         let rows = self.all(statement).await?;
         let end = match rows.last() {
             Some(last) => Place {

@@ -9,11 +9,11 @@ const MAX_NAMES: usize = 1000;
 /// Hours that are remembered: rows may come late.
 const HOURS: usize = 24;
 /// What is beyond.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
-/// Tags and models that were seen, by the hour.
+/// Tags and models that were seen, by the hour; and whether all are told apart.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Names(BTreeMap<u64, Hour>);
+pub(in crate::store) struct Names(BTreeMap<u64, Hour>, bool);
 
 #[derive(Debug, Default)]
 struct Hour {
@@ -22,13 +22,24 @@ struct Hour {
 }
 
 impl Names {
+    /// All names count as themselves.
+    pub(super) fn unbounded() -> Self {
+        Names(BTreeMap::new(), true)
+    }
+
     /// The tag that one counts as.
     pub(super) fn tag<'r>(&mut self, hour: u64, tag: Name<'r>) -> Name<'r> {
+        if self.1 {
+            return tag;
+        }
         admit(&mut self.of(hour).tags, tag)
     }
 
     /// The model that one counts as.
     pub(super) fn model<'r>(&mut self, hour: u64, model: Name<'r>) -> Name<'r> {
+        if self.1 {
+            return model;
+        }
         admit(&mut self.of(hour).models, model)
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Object, object};
 use crate::{
-    admin::address, gateway::Snapshot, price::Price, providers::pricing, store::models::Model,
+    admin::address, gateway::Snapshot, price::Price, store::models::Model,
 };
 
 /// Among a deployment's details: what LiteLLM's clients said of it.
@@ -117,10 +117,16 @@ fn costs(snapshot: &Snapshot, provider: &str, model: &str) -> Object {
     }))
 }
 
-fn price(snapshot: &Snapshot, provider: &str, model: &str) -> Option<&'static Price> {
-    let member = snapshot.router.members.get(provider);
-    let kind = member.map_or(provider, |member| &member.provider.kind);
-    pricing::price(kind, model)
+/// The price of a model at a provider, which may be one of the catalog.
+pub(super) fn price<'s>(
+    snapshot: &'s Snapshot,
+    provider: &str,
+    model: &str,
+) -> Option<&'s Price> {
+    match snapshot.router.members.get(provider) {
+        Some(member) => member.provider.price(model),
+        None => snapshot.config.pricing.prices.price(provider, model),
+    }
 }
 
 /// Who serves a name first, and under which.
