@@ -130,6 +130,10 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::spend::Models,
         &litellm::spend::Calculate,
         &litellm::logs::Show,
+        &litellm::activity::OfUsers,
+        &litellm::activity::OfUsersAtOnce,
+        &litellm::activity::OfTeams,
+        &litellm::activity::OfTags,
     ],
     &[
         &litellm::global::Spend,

@@ -77,10 +77,7 @@ pub fn load(
     for (name, provider) in &mut config.providers {
         tidy_base_url(name, provider);
     }
-    config.pricing.file = config
-        .pricing
-        .file
-        .map(|path| at_home(path, environment));
+    config.pricing.file = config.pricing.file.map(|path| at_home(path, environment));
     if let Err(found) = config.pricing.read(file.as_deref()) {
         problems.extend(found);
     }

@@ -126,7 +126,10 @@ impl Prices {
     /// What is priced as a kind that has no prices of its own, here or in `base`.
     fn dead_ends(&self, base: &Prices, positions: &Positions) -> Vec<Problem> {
         let layers = self.layers.iter().chain(&base.layers);
-        let mut names: Vec<&str> = layers.flat_map(|layer| layer.keys()).map(String::as_str).collect();
+        let mut names: Vec<&str> = layers
+            .flat_map(|layer| layer.keys())
+            .map(String::as_str)
+            .collect();
         names.sort_unstable();
         let mut problems = Vec::new();
         for (kind, section) in self.layers.iter().flat_map(|layer| layer.iter()) {

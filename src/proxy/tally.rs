@@ -72,8 +72,7 @@ fn prompt_tokens(context: &Context) -> u64 {
 pub(super) fn parts(context: &Context) -> Option<String> {
     let closed = |attempt: &&Attempt| attempt.used.is_some();
     let count = context.attempts.iter().filter(closed).count();
-    let is_last = context.attempt.is_none()
-        && context.attempts.last().as_ref().is_some_and(closed);
+    let is_last = context.attempt.is_none() && context.attempts.last().as_ref().is_some_and(closed);
     if count == 0 || (count == 1 && is_last) {
         return None;
     }
@@ -86,9 +85,8 @@ pub(super) fn parts(context: &Context) -> Option<String> {
     let closed = context.attempts.iter();
     let closed = closed.filter_map(|one| Some(part(&one.provider, &one.model, one.used?)));
     let current = context.plan.current().zip(of_attempt(context, true));
-    let current = current.map(|(candidate, used)| {
-        part(&candidate.provider.name, &candidate.model, used)
-    });
+    let current =
+        current.map(|(candidate, used)| part(&candidate.provider.name, &candidate.model, used));
     let parts: Vec<Part<'_>> = closed.chain(current).collect();
     serde_json::to_string(&parts).ok()
 }

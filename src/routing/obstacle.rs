@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use super::{Candidate, Limits, Plan, estimate, not_allowed, policy::Asking};
 use crate::{
-    error::GatewayError, health::Target as TargetHealth, pattern,
-    upstream::provider::Provider,
+    error::GatewayError, health::Target as TargetHealth, pattern, upstream::provider::Provider,
 };
 
 /// What keeps a candidate from being asked, the first to be told of last.

@@ -194,9 +194,9 @@ impl Asking<'_> {
 
     fn fall_back(&self, plan: &mut Plan, class: FailureClass) -> bool {
         let window = match class {
-            FailureClass::ContextWindow => plan.current().and_then(|failed| {
-                failed.provider.price(&failed.model)?.context_tokens
-            }),
+            FailureClass::ContextWindow => plan
+                .current()
+                .and_then(|failed| failed.provider.price(&failed.model)?.context_tokens),
             _ => None,
         };
         // Where both windows are known, the other must be the larger one.

@@ -26,14 +26,8 @@ use super::{
     discovery::{Host, Hosts},
 };
 use crate::{
-    chat::target::Quirks,
-    dialects::Dialect,
-    error::AnswerError,
-    health::ProviderHealth,
-    pattern,
-    price::Price,
-    providers::pricing::Prices,
-    secret::Secret,
+    chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth, pattern,
+    price::Price, providers::pricing::Prices, secret::Secret,
 };
 
 /// Streams on one HTTP/2 connection to a provider, at most.

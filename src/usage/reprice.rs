@@ -78,7 +78,10 @@ impl Pricer {
 
     /// What a request costs now. With `any` so does one of which not all is known.
     pub fn judge(&self, charge: &Charge, any: bool) -> Verdict {
-        let is_repeated = matches!(charge.cache.as_deref(), Some("hit" | "coalesced" | "semantic"));
+        let is_repeated = matches!(
+            charge.cache.as_deref(),
+            Some("hit" | "coalesced" | "semantic")
+        );
         let Some(usage) = charge.usage.as_ref().filter(|_| !is_repeated) else {
             return Verdict::Nothing;
         };
@@ -97,7 +100,10 @@ impl Pricer {
                 }
             }
             None => {
-                let served = charge.provider.as_deref().zip(charge.served_model.as_deref());
+                let served = charge
+                    .provider
+                    .as_deref()
+                    .zip(charge.served_model.as_deref());
                 let price = served.and_then(|(provider, model)| self.price(provider, model));
                 price::cost(price, usage)
             }

@@ -4,6 +4,7 @@
 //! Shapes: BerriAI/litellm `litellm/proxy/_types.py`, `management_endpoints/*.py`,
 //! `spend_tracking/spend_management_endpoints.py`.
 
+pub(super) mod activity;
 pub(super) mod budgets;
 pub(super) mod credentials;
 mod fields;

@@ -246,18 +246,11 @@ fn of_prompt(asked: &Calculation) -> Result<Usage, Refusal> {
 
 fn of_answer(answer: &Object) -> Result<(String, Usage), Refusal> {
     let model = answer.get("model").and_then(Value::as_str);
-    let usage = answer.get("usage");
-    let count = |pointer: &str| usage.and_then(|usage| usage.pointer(pointer)?.as_u64());
-    let (Some(model), Some(_)) = (model, usage) else {
+    // Whatever the log would count of it.
+    let bytes = serde_json::to_vec(answer).unwrap_or_default();
+    let (Some(model), Some(usage)) = (model, OpenAiChat.read_usage(&bytes, false)) else {
         let message = "`completion_response` has a `model` and a `usage`.";
         return Err(Refusal::invalid(Some("completion_response"), message));
-    };
-    let usage = Usage {
-        input: count("/prompt_tokens").unwrap_or(0),
-        output: count("/completion_tokens").unwrap_or(0),
-        cached_input: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
-        reasoning: count("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
-        ..Usage::default()
     };
     Ok((model.to_owned(), usage))
 }

@@ -98,7 +98,8 @@ pub(super) fn run(arguments: &ReconcileArguments) -> Result<Comparison, String> 
     };
     let mut warnings = Vec::new();
     if theirs.has_more {
-        let more = "the file says that there is more of it (`has_more`): this is one page of several";
+        let more =
+            "the file says that there is more of it (`has_more`): this is one page of several";
         warnings.push(more.to_owned());
     }
     let of = Of {
@@ -156,7 +157,16 @@ fn read(file: &Path, columns: &Columns) -> Result<Theirs, String> {
 /// A line for each day and model.
 pub(super) fn table(comparison: &Comparison) -> String {
     let mut table = Table::titled(&[
-        "DAY", "MODEL", "INPUT", "OURS", "OUTPUT", "OURS", "USD", "OURS", "DIFFERENCE", "",
+        "DAY",
+        "MODEL",
+        "INPUT",
+        "OURS",
+        "OUTPUT",
+        "OURS",
+        "USD",
+        "OURS",
+        "DIFFERENCE",
+        "",
     ]);
     for line in &comparison.lines {
         table.row(cells(line));
@@ -175,7 +185,11 @@ fn cells(line: &Line) -> [String; 10] {
     fn shown<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
     }
-    let Count { input_tokens, output_tokens, cost } = line.theirs;
+    let Count {
+        input_tokens,
+        output_tokens,
+        cost,
+    } = line.theirs;
     [
         line.day.clone(),
         match line.model.as_str() {

@@ -44,7 +44,13 @@ pub(super) fn table(report: &Report, how: How) -> String {
         return "no requests in that time".to_owned();
     }
     let mut table = Table::titled(&[
-        "PROVIDER", "MODEL", "REQUESTS", "CHANGED", "BEFORE USD", "NOW USD", "DIFFERENCE",
+        "PROVIDER",
+        "MODEL",
+        "REQUESTS",
+        "CHANGED",
+        "BEFORE USD",
+        "NOW USD",
+        "DIFFERENCE",
     ]);
     let changed = report.lines.iter().filter(|line| line.changed > 0);
     for line in changed {
@@ -58,12 +64,20 @@ pub(super) fn table(report: &Report, how: How) -> String {
     };
     say(String::new());
     match how.is_dry {
-        true => say(format!("{} costs would change; nothing was written", total.changed)),
-        false => say(format!("{} costs were written, with all sums and spending", report.written)),
+        true => say(format!(
+            "{} costs would change; nothing was written",
+            total.changed
+        )),
+        false => say(format!(
+            "{} costs were written, with all sums and spending",
+            report.written
+        )),
     }
     if total.unpriced > 0 {
         let count = total.unpriced;
-        say(format!("{count} requests have no price now, and stay as they are"));
+        say(format!(
+            "{count} requests have no price now, and stay as they are"
+        ));
     }
     if total.incomplete > 0 {
         say(format!(

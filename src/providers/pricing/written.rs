@@ -90,31 +90,31 @@ pub struct Written {
     input: Rate,
     /// Tokens of answers.
     output: Rate,
-    /// `input`, where it is left out.
+    /// Tokens of prompts that the provider's cache had. As `input`, where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_read: Option<Rate>,
-    /// `input`.
+    /// Those that it took. As `input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_write: Option<Rate>,
-    /// `cache_write`.
+    /// Those that it took for an hour. As `cache_write`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_1h: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were thought. As `output`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<Rate>,
-    /// `input`.
+    /// Tokens of prompts that were heard. As `input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_input: Option<Rate>,
-    /// `cache_read`.
+    /// Those of them that the provider's cache had. As `cache_read`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_cache_read: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were spoken. As `output`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_output: Option<Rate>,
-    /// `input`.
+    /// Tokens of prompts that were seen. As `input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_input: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were drawn. As `output`.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_output: Option<Rate>,
     /// Dollars for each search.
@@ -131,6 +131,7 @@ pub struct Written {
     max_output_tokens: Option<u64>,
     /// Other rates for long prompts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<serde_json::Value>")]
     tiers: Vec<Written>,
     /// What `batch`, `flex`, `priority` and `fast` cost: so many times as much, or rates of their own.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]

@@ -8,7 +8,7 @@ pub(super) mod sums;
 mod tests;
 
 pub use super::usage::By;
-pub use rows::{RequestRow, Rows};
+pub use rows::{Kinds, RequestRow, Rows};
 pub use spent::{EndUserSum, Spent};
 pub use sums::Sum;
 

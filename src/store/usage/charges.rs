@@ -137,7 +137,10 @@ fn usage(row: &Row) -> Result<(Option<Usage>, bool), StoreError> {
         searches: count("searches")?,
         unbilled_input: count("unbilled_input_tokens")?,
         unbilled_output: count("unbilled_output_tokens")?,
-        tier: row.optional_text("service")?.as_deref().and_then(Service::read),
+        tier: row
+            .optional_text("service")?
+            .as_deref()
+            .and_then(Service::read),
         stated_cost_pico: stated.and_then(|stated| u64::try_from(stated.pico()).ok()),
     };
     let is_complete = row.optional_integer("cache_write_1h_tokens")?.is_some();
@@ -161,10 +164,9 @@ impl Store {
         let rows = self.all(statement).await?;
         let charges: Result<Vec<_>, StoreError> = rows.iter().map(Charge::read).collect();
         let charges = charges?;
-        let end = charges.last().map_or_else(
-            || after.clone(),
-            |last| Place::of(last.at, &last.id),
-        );
+        let end = charges
+            .last()
+            .map_or_else(|| after.clone(), |last| Place::of(last.at, &last.id));
         Ok((charges, end))
     }
 
@@ -182,10 +184,14 @@ impl Store {
             transaction.run(sql(lock)).await?;
         }
         let set = transaction.set_costs(repriced).await?;
-        let by_id: HashMap<&str, &Repriced> =
-            repriced.iter().map(|one| (one.charge.id.as_str(), one)).collect();
-        let changed: Vec<&Repriced> =
-            set.iter().filter_map(|id| by_id.get(id.as_str()).copied()).collect();
+        let by_id: HashMap<&str, &Repriced> = repriced
+            .iter()
+            .map(|one| (one.charge.id.as_str(), one))
+            .collect();
+        let changed: Vec<&Repriced> = set
+            .iter()
+            .filter_map(|id| by_id.get(id.as_str()).copied())
+            .collect();
         transaction.follow(&changed).await?;
         transaction.commit().await?;
         Ok(changed.len())
@@ -264,7 +270,10 @@ impl Transaction {
             for (old, new) in old.spent().into_iter().zip(new.spent()) {
                 let delta = Delta::between((old.sum.amount, 0), (new.sum.amount, 0));
                 let key = vec![old.of.0.to_owned(), old.of.1.into_owned()];
-                spent.entry(key).or_default().push((one.charge.at, delta.cost));
+                spent
+                    .entry(key)
+                    .or_default()
+                    .push((one.charge.at, delta.cost));
             }
         }
         self.add_to(&HOURS, hours).await?;
@@ -273,7 +282,11 @@ impl Transaction {
     }
 
     /// Adds to sums. What counts as `other` there, for clients made up too many names, does here too.
-    async fn add_to(&mut self, table: &Table, deltas: BTreeMap<Key, Delta>) -> Result<(), StoreError> {
+    async fn add_to(
+        &mut self,
+        table: &Table,
+        deltas: BTreeMap<Key, Delta>,
+    ) -> Result<(), StoreError> {
         let deltas: BTreeMap<Key, Delta> = deltas
             .into_iter()
             .filter(|(_, delta)| delta.cost != 0 || delta.unpriced != 0)
@@ -305,7 +318,10 @@ impl Transaction {
     }
 
     /// The same for what has been spent: in the period that began, what belongs to it.
-    async fn add_to_spent(&mut self, spent: BTreeMap<Key, Vec<(i64, i128)>>) -> Result<(), StoreError> {
+    async fn add_to_spent(
+        &mut self,
+        spent: BTreeMap<Key, Vec<(i64, i128)>>,
+    ) -> Result<(), StoreError> {
         let known = self.known(&SPEND, spent.keys()).await?;
         let mut merged: BTreeMap<Key, (i128, i128)> = BTreeMap::new();
         for (mut key, changes) in spent {

@@ -91,10 +91,7 @@ pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 47] {
             "image_output_tokens",
             Integer(|row| later(row, |used| used.image_output)),
         ),
-        (
-            "searches",
-            Integer(|row| later(row, |used| used.searches)),
-        ),
+        ("searches", Integer(|row| later(row, |used| used.searches))),
         (
             "unbilled_input_tokens",
             Integer(|row| later(row, |used| used.unbilled_input)),

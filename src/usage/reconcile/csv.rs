@@ -30,10 +30,23 @@ const DATES: &[&str] = &[
     "usage_date",
     "created_at",
 ];
-const MODELS: &[&str] = &["model_version", "model", "model_id", "served_model", "line_item"];
+const MODELS: &[&str] = &[
+    "model_version",
+    "model",
+    "model_id",
+    "served_model",
+    "line_item",
+];
 const INPUTS: &[&str] = &["input_tokens", "prompt_tokens"];
 const OUTPUTS: &[&str] = &["output_tokens", "completion_tokens", "usage_output_tokens"];
-const COSTS: &[&str] = &["cost_usd", "amount_value", "cost", "amount", "spend", "total_cost"];
+const COSTS: &[&str] = &[
+    "cost_usd",
+    "amount_value",
+    "cost",
+    "amount",
+    "spend",
+    "total_cost",
+];
 /// Parts of the prompt in Anthropic's export.
 const PARTS: &[&str] = &[
     "usage_input_tokens_no_cache",
@@ -84,7 +97,10 @@ pub(super) fn read(text: &str, columns: &Columns) -> Result<Theirs, FileError> {
         let place = format!("line {number}");
         let date = cell(places.date);
         let start = day(date).ok_or_else(|| {
-            FileError::value(&place, format!("`{date}` is no day; write 2026-01-31 or seconds since 1970"))
+            FileError::value(
+                &place,
+                format!("`{date}` is no day; write 2026-01-31 or seconds since 1970"),
+            )
         })?;
         let count = count(&places, cell, &place)?;
         // OpenAI lists days on which there was nothing.
@@ -150,13 +166,13 @@ fn count<'c>(
             input = Some(input.unwrap_or(0).saturating_add(tokens));
         }
     }
-    let cost = match places.cost.map(&cell) {
-        None | Some("" | "--") => None,
-        Some(text) => Some(
-            Amount::read(text)
-                .ok_or_else(|| FileError::value(place, format!("`{text}` is no amount of dollars")))?,
-        ),
-    };
+    let cost =
+        match places.cost.map(&cell) {
+            None | Some("" | "--") => None,
+            Some(text) => Some(Amount::read(text).ok_or_else(|| {
+                FileError::value(place, format!("`{text}` is no amount of dollars"))
+            })?),
+        };
     Ok(Count {
         input_tokens: input,
         output_tokens: places.output.map(tokens).transpose()?.flatten(),
@@ -189,7 +205,9 @@ pub(super) fn day(text: &str) -> Option<i64> {
     let is_alone = text.len() == 10;
     // Offsets move a moment into another day.
     let offset = || {
-        let rest = text.get(19..)?.trim_start_matches(|one: char| one == '.' || one.is_ascii_digit());
+        let rest = text
+            .get(19..)?
+            .trim_start_matches(|one: char| one == '.' || one.is_ascii_digit());
         let (sign, rest) = match rest.split_at_checked(1)? {
             ("+", rest) => (-1, rest),
             ("-", rest) => (1, rest),
@@ -211,7 +229,9 @@ pub(super) fn day(text: &str) -> Option<i64> {
 }
 
 fn milliseconds(time: std::time::SystemTime) -> i64 {
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -35,7 +35,10 @@ fn add_page(theirs: &mut Theirs, page: &Value, number: usize) -> Result<(), File
         let place = format!("page {}", number + 1);
         return Err(FileError::value(place, "it has no `data`"));
     };
-    theirs.has_more |= page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
+    theirs.has_more |= page
+        .get("has_more")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     for (at, bucket) in data.iter().enumerate() {
         let place = format!("bucket {}", at + 1);
         let (kind, start) = match (bucket.get("start_time"), bucket.get("starting_at")) {
@@ -47,7 +50,9 @@ fn add_page(theirs: &mut Theirs, page: &Value, number: usize) -> Result<(), File
             }
         };
         theirs.kind = Some(kind);
-        let start = start.as_str().map_or_else(|| start.to_string(), str::to_owned);
+        let start = start
+            .as_str()
+            .map_or_else(|| start.to_string(), str::to_owned);
         let start = day(&start).ok_or_else(|| FileError::value(&place, "its start is no time"))?;
         let results = bucket.get("results").and_then(Value::as_array);
         for result in results.into_iter().flatten() {
@@ -76,7 +81,10 @@ fn openai(result: &Value) -> Option<Count> {
         let is_usd = currency.is_none_or(|currency| currency.eq_ignore_ascii_case("usd"));
         return cost(amount.get("value").filter(|_| is_usd)?, 1);
     }
-    tokens(number(result, "input_tokens"), number(result, "output_tokens"))
+    tokens(
+        number(result, "input_tokens"),
+        number(result, "output_tokens"),
+    )
 }
 
 fn anthropic(result: &Value) -> Option<Count> {
@@ -86,7 +94,11 @@ fn anthropic(result: &Value) -> Option<Count> {
         return cost(Some(amount).filter(|_| is_usd)?, 100);
     }
     let written = result.get("cache_creation");
-    let written = |name: &str| written.and_then(|written| number(written, name)).unwrap_or(0);
+    let written = |name: &str| {
+        written
+            .and_then(|written| number(written, name))
+            .unwrap_or(0)
+    };
     let of = |name: &str| number(result, name).unwrap_or(0);
     let input = number(result, "uncached_input_tokens")?
         .saturating_add(of("cache_read_input_tokens"))
@@ -109,7 +121,9 @@ fn tokens(input: Option<u64>, output: Option<u64>) -> Option<Count> {
 
 /// An amount of which `parts` are a dollar.
 fn cost(amount: &Value, parts: i128) -> Option<Count> {
-    let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+    let text = amount
+        .as_str()
+        .map_or_else(|| amount.to_string(), str::to_owned);
     let Amount(pico) = Amount::read(&text)?;
     Some(Count {
         cost: Some(Amount(pico / parts)),

@@ -33,9 +33,7 @@ pub enum FileError {
         what: String,
     },
     /// A column is not there.
-    #[error(
-        "no column tells the {what}; the titles are {titles}. Name one with --{what}-column"
-    )]
+    #[error("no column tells the {what}; the titles are {titles}. Name one with --{what}-column")]
     Column {
         /// What it would tell.
         what: &'static str,
@@ -162,8 +160,9 @@ impl Theirs {
 
     /// Keeps those of a time.
     pub fn between(&mut self, since: i64, until: i64) {
+        let since = since.saturating_sub(since.rem_euclid(DAY));
         self.counts
-            .retain(|(day, _), _| *day >= since - since.rem_euclid(DAY) && *day < until);
+            .retain(|(day, _), _| *day >= since && *day < until);
     }
 }
 
@@ -210,9 +209,8 @@ fn canonical(model: &str) -> String {
     let name = model.to_lowercase().replace([' ', '.', '_'], "-");
     let dated = |form: &str| {
         let (before, tail) = name.split_at_checked(name.len().checked_sub(form.len())?)?;
-        let fits = |(byte, wanted): (u8, u8)| {
-            byte == wanted || (wanted == b'd' && byte.is_ascii_digit())
-        };
+        let fits =
+            |(byte, wanted): (u8, u8)| byte == wanted || (wanted == b'd' && byte.is_ascii_digit());
         let is_date = tail.bytes().zip(form.bytes()).all(fits);
         is_date.then(|| before.to_owned())
     };

@@ -45,7 +45,10 @@ pub async fn ours(
 }
 
 fn add(counts: &mut Counts, charge: &Charge, pricer: &Pricer, is_meant: impl Fn(&str) -> bool) {
-    if matches!(charge.cache.as_deref(), Some("hit" | "coalesced" | "semantic")) {
+    if matches!(
+        charge.cache.as_deref(),
+        Some("hit" | "coalesced" | "semantic")
+    ) {
         return;
     }
     let mut add = |provider: &str, model: &str, usage: &Usage, cost: Option<Usd>| {
@@ -59,7 +62,10 @@ fn add(counts: &mut Counts, charge: &Charge, pricer: &Pricer, is_meant: impl Fn(
             output_tokens: Some(usage.output),
             cost,
         };
-        counts.entry((day, model.to_owned())).or_default().add(count);
+        counts
+            .entry((day, model.to_owned()))
+            .or_default()
+            .add(count);
     };
     if let Some(parts) = &charge.parts {
         let parts: Vec<Part<'_>> = serde_json::from_str(parts).unwrap_or_default();
@@ -69,7 +75,10 @@ fn add(counts: &mut Counts, charge: &Charge, pricer: &Pricer, is_meant: impl Fn(
         }
         return;
     }
-    let served = charge.provider.as_deref().zip(charge.served_model.as_deref());
+    let served = charge
+        .provider
+        .as_deref()
+        .zip(charge.served_model.as_deref());
     if let (Some((provider, model)), Some(usage)) = (served, &charge.usage) {
         add(provider, model, usage, charge.cost);
     }

@@ -1,9 +1,10 @@
 use super::*;
 use crate::{
     config::Config,
+    price::Usd,
     row::Row,
     store::{Serving, tests::databases::databases},
-    usage::{ledger::Ledger as _, reprice::Pricer},
+    usage::reprice::Pricer,
 };
 
 /// 2026-01-01.
@@ -59,7 +60,11 @@ fn each_export_is_read_in_its_own_form() {
             "openai",
             of_day(&[("gpt-4o-2024-08-06", tokens(1500, 300))]),
         ),
-        ("openai_costs.csv", "openai", of_day(&[("", dollars("0.006125"))])),
+        (
+            "openai_costs.csv",
+            "openai",
+            of_day(&[("", dollars("0.006125"))]),
+        ),
         // 1000 + 200 + 100 + 300: the cache's tokens are counted apart.
         (
             "anthropic_usage.json",
@@ -126,16 +131,28 @@ fn what_cannot_be_read_says_where() {
         ("hello\n", "neither CSV"),
         ("{\"data\": ", "neither CSV"),
         ("{\"x\": 1}", "page 1: it has no `data`"),
-        ("{\"data\": [{\"results\": []}]}", "bucket 1: it has neither"),
+        (
+            "{\"data\": [{\"results\": []}]}",
+            "bucket 1: it has neither",
+        ),
         (
             "{\"data\": [{\"start_time\": 1, \"results\": [{\"amount\": {\"value\": 1, \"currency\": \"eur\"}}]}]}",
             "neither tokens nor an amount in USD",
         ),
-        ("day,model,requests\n", "no column tells the cost; the titles are day, model, requests"),
+        (
+            "day,model,requests\n",
+            "no column tells the cost; the titles are day, model, requests",
+        ),
         ("when,cost\n", "no column tells the date"),
-        ("day,cost\n2026-01-01,1\nsoon,2\n", "line 3: `soon` is no day"),
+        (
+            "day,cost\n2026-01-01,1\nsoon,2\n",
+            "line 3: `soon` is no day",
+        ),
         ("day,cost\n2026-01-01,much\n", "line 2: `much` is no amount"),
-        ("day,input_tokens\n2026-01-01,1.5\n", "line 2: `1.5` is no number of tokens"),
+        (
+            "day,input_tokens\n2026-01-01,1.5\n",
+            "line 2: `1.5` is no number of tokens",
+        ),
         ("day,cost\n", "there is no usage in it"),
     ] {
         let problem = Theirs::read(text, &Columns::default()).unwrap_err();
@@ -164,6 +181,13 @@ fn moments_count_in_their_day_of_utc() {
     assert_eq!((csv::day("soon"), csv::day("2026-13-01")), (None, None));
 }
 
+fn theirs_of(counts: &Counts) -> Theirs {
+    Theirs {
+        counts: counts.clone(),
+        ..Theirs::default()
+    }
+}
+
 const EXACT: Tolerance = Tolerance {
     percent: 0.0,
     usd: 0.0,
@@ -182,11 +206,21 @@ fn models_are_compared_under_whatever_name() {
     };
     assert!(!line.within);
     assert_eq!(line.difference.cost, Amount::read("0.01"));
+    let mut all = theirs_of(&theirs);
+    all.between(i64::MIN, i64::MAX);
+    assert_eq!(all.counts, theirs);
+    all.between(START + 5, START + 6);
+    assert_eq!(all.counts, theirs, "whole days");
+    all.between(START + DAY, i64::MAX);
+    assert!(all.counts.is_empty());
     // They said nothing of tokens.
     assert_eq!(line.difference.input_tokens, None);
     let rounded = Tolerance { usd: 0.01, ..EXACT };
     assert!(compare(&theirs, &ours, rounded, |_| String::new())[0].within);
-    let percent = Tolerance { percent: 1.0, ..EXACT };
+    let percent = Tolerance {
+        percent: 1.0,
+        ..EXACT
+    };
     assert!(compare(&theirs, &ours, percent, |_| String::new())[0].within);
 }
 
@@ -207,7 +241,10 @@ fn what_one_side_does_not_have_is_a_difference() {
     let theirs = of_day(&[("a", count(Some(10), Some(1), None))]);
     let ours = of_day(&[("b", count(Some(10), Some(1), None))]);
     let lines = compare(&theirs, &ours, EXACT, |_| String::new());
-    let inputs: Vec<_> = lines.iter().map(|line| line.difference.input_tokens).collect();
+    let inputs: Vec<_> = lines
+        .iter()
+        .map(|line| line.difference.input_tokens)
+        .collect();
     assert_eq!(inputs, [Some(-10), Some(10)]);
     assert!(lines.iter().all(|line| !line.within));
 }
@@ -259,11 +296,11 @@ async fn each_call_counts_where_it_was_made() {
         config.providers.insert("mine".to_owned(), mine);
         let pricer = Pricer::new(&config, &Serving::default());
         let span = (START, START + DAY);
-        let found = ours(store, &pricer, span, |name| name == "mine").await.unwrap();
+        let found = ours(store, &pricer, span, |name| name == "mine")
+            .await
+            .unwrap();
         // 500 tokens at 2.50 $ a million besides.
         let wanted = count(Some(1500), Some(100), Some("0.00475"));
         assert_eq!(found, of_day(&[("gpt-4o", wanted)]));
     }
 }
-
-use crate::price::Usd;

@@ -3,7 +3,6 @@ use crate::{
     chat::usage::{Tier, Usage},
     row::Row,
     store::{sql, tests::databases::databases},
-    usage::ledger::Ledger as _,
 };
 
 /// 2026-01-01.
@@ -105,7 +104,15 @@ async fn all_sums_follow_a_new_price_and_nothing_counts_twice() {
         assert_eq!(store.settle(&batch).await.unwrap(), 3);
         assert_eq!(sums(store).await, [1_200_000_000; 11]);
         let dear = pricer("m: {input: 3, output: 6}");
-        let report = run(store, &dear, How { is_dry: true, ..How::default() }).await;
+        let report = run(
+            store,
+            &dear,
+            How {
+                is_dry: true,
+                ..How::default()
+            },
+        )
+        .await;
         assert_eq!((report.total.changed, report.written), (2, 0));
         assert_eq!(sums(store).await, [1_200_000_000; 11], "nothing is written");
         let report = run(store, &dear, How::default()).await;
@@ -150,9 +157,8 @@ async fn a_period_that_began_since_is_left_alone() {
         store.settle(&[row("req_1")]).await.unwrap();
         store.reset_spent().await.unwrap();
         run(store, &pricer("m: {input: 2, output: 4}"), How::default()).await;
-        let of_key = |column: &str| {
-            format!("SELECT {column} FROM spend WHERE scope = 'key' AND id = 'k1'")
-        };
+        let of_key =
+            |column: &str| format!("SELECT {column} FROM spend WHERE scope = 'key' AND id = 'k1'");
         assert_eq!(number(store, &of_key("amount")).await, 0);
         assert_eq!(number(store, &of_key("total")).await, 2_400_000_000);
         let of_user = "SELECT amount FROM spend WHERE scope = 'user'";
@@ -195,7 +201,10 @@ async fn what_nobody_knows_stays_as_it_is() {
         assert_eq!(report.total.before_usd, report.total.after_usd);
         let cost = |id: &str| format!("SELECT cost FROM requests WHERE id = '{id}'");
         assert_eq!(number(store, &cost("req_3")).await, -1);
-        let any = How { any: true, ..How::default() };
+        let any = How {
+            any: true,
+            ..How::default()
+        };
         assert_eq!(run(store, &dear, any).await.written, 1);
         assert_eq!(number(store, &cost("req_1")).await, 3_600_000_000);
     }
@@ -254,7 +263,10 @@ async fn sums_of_names_beyond_count_go_along() {
         }
         run(store, &pricer("m: {input: 2, output: 4}"), How::default()).await;
         let whole = 1005 * 2_400_000_000;
-        assert_eq!(number(store, "SELECT SUM(cost) FROM usage_tag_hours").await, whole);
+        assert_eq!(
+            number(store, "SELECT SUM(cost) FROM usage_tag_hours").await,
+            whole
+        );
         let tags = "SELECT SUM(total) FROM spend WHERE scope = 'tag'";
         assert_eq!(number(store, tags).await, whole);
         let other = "SELECT cost FROM usage_tag_hours WHERE tag = 'other'";

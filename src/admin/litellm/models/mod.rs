@@ -9,9 +9,7 @@ pub(in crate::admin) use info::{Groups, Info, InfoV1, InfoV2, ListAll, ListAllV1
 use serde_json::{Value, json};
 
 use super::{Object, object};
-use crate::{
-    admin::address, gateway::Snapshot, price::Price, store::models::Model,
-};
+use crate::{admin::address, gateway::Snapshot, price::Price, store::models::Model};
 
 /// Among a deployment's details: what LiteLLM's clients said of it.
 const PARAMS: &str = "litellm_params";
@@ -118,11 +116,7 @@ fn costs(snapshot: &Snapshot, provider: &str, model: &str) -> Object {
 }
 
 /// The price of a model at a provider, which may be one of the catalog.
-pub(super) fn price<'s>(
-    snapshot: &'s Snapshot,
-    provider: &str,
-    model: &str,
-) -> Option<&'s Price> {
+pub(super) fn price<'s>(snapshot: &'s Snapshot, provider: &str, model: &str) -> Option<&'s Price> {
     match snapshot.router.members.get(provider) {
         Some(member) => member.provider.price(model),
         None => snapshot.config.pricing.prices.price(provider, model),
