@@ -84,6 +84,7 @@ fn select(criterion: &mut Criterion) {
             };
             let prompt = OnceLock::new();
             let facts = Facts {
+                own_tags: &[],
                 key: None,
                 team: None,
                 headers: None,

@@ -51,7 +51,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The plan for a request of `identity` that names `model` and perhaps a provider. Whatever the client
-    /// names it must be allowed to use; where it names no model, whoever is asked.
+    /// names it must be allowed to use; where it names no model, whoever is asked. A name may be one that
+    /// the key, or whom it belongs to, has for another.
     ///
     /// # Errors
     /// `ModelForbidden`, and those of [`Router::plan`], [`Wishes::read`] and [`Router::lead`].
@@ -63,19 +64,24 @@ impl Snapshot {
         facts: &Facts<'_>,
     ) -> Result<Plan, GatewayError> {
         let asked = self.router.asked(model, provider);
-        if let Some(asked) = asked {
-            auth::permit(identity, asked)?;
-        }
-        let mut plan = self.router.plan(model, provider, facts)?;
+        let meant = asked.map_or(Ok(None), |asked| auth::permit(identity, asked))?;
+        let mut plan = self
+            .router
+            .plan(meant.as_deref().or(model), provider, facts)?;
         plan.project = identity.project().map(|project| project.id.clone());
         if asked.is_none() {
             plan.limits.models = identity.model_lists();
         }
         if let Some(headers) = facts.headers.filter(|_| facts.has_wishes) {
-            let wishes = Wishes::read(headers)?;
-            for name in wishes.fallbacks.as_deref().unwrap_or_default() {
-                auth::permit(identity, name)?;
-                self.router.lead(name)?;
+            let mut wishes = Wishes::read(headers)?;
+            if let Some(names) = &mut wishes.fallbacks {
+                let meant = names.iter().map(|name| {
+                    let meant = auth::permit(identity, name)?;
+                    let name = meant.map_or_else(|| name.clone(), String::into_boxed_str);
+                    self.router.lead(&name)?;
+                    Ok(name)
+                });
+                *names = meant.collect::<Result<_, GatewayError>>()?;
             }
             plan.heed(wishes);
         }

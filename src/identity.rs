@@ -51,6 +51,18 @@ impl Identity {
         (!lists.is_empty()).then(|| lists.into())
     }
 
+    /// Tags of every request that it sends: the key's own, its project's and its team's.
+    pub fn tags(&self) -> Vec<String> {
+        let Some(profile) = &self.profile else {
+            return Vec::new();
+        };
+        let mut tags = profile.terms.tags.clone();
+        for group in [&profile.project, &profile.team].into_iter().flatten() {
+            tags.extend_from_slice(&group.now().terms.tags);
+        }
+        tags
+    }
+
     /// The project that the key belongs to.
     pub fn project(&self) -> Option<&Arc<Group>> {
         self.profile.as_ref()?.project.as_ref()

@@ -78,7 +78,9 @@ pub fn decide(snapshot: &Snapshot, question: &Question) -> Result<Decision, Gate
     let body = question.body.as_deref().unwrap_or("{}").as_bytes();
     let body_says = OpenAiChat.inspect(body)?;
     let (identity, note) = identity(snapshot, question);
+    let own_tags = identity.tags();
     let facts = Facts {
+        own_tags: &own_tags,
         key: identity.key.as_deref(),
         team: identity.team.as_deref(),
         headers: Some(&headers),

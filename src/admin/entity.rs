@@ -3,7 +3,6 @@
 
 use std::marker::PhantomData;
 
-use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     identity::virtual_key,
-    store::{List, Record, Store, StoreError, keys::Key},
+    store::{List, Record, Store, StoreError},
 };
 
 /// A kind of record that is administrated.
@@ -161,65 +160,11 @@ impl<E: Entity> Operation for Delete<E> {
     async fn run(call: Call, query: DeleteQuery, _: Nothing) -> Result<E::View, Refusal> {
         let (store, record) = (call.store()?, seen::<E>(&call).await?);
         let id = record.id();
-        if let Some(column) = E::KEYS {
-            match query.with_keys {
-                true => drop(delete_keys_of(&store, column, id).await?),
-                false => has_no_keys(&store, E::WHAT, column, id).await?,
-            }
-        }
-        Ok(store.delete::<E>(id).await?.into())
-    }
-}
-
-/// Refuses to go on where keys that may still be used belong to a record.
-///
-/// # Errors
-/// 409.
-pub(super) async fn has_no_keys(
-    store: &Store,
-    what: &'static str,
-    column: &'static str,
-    id: &str,
-) -> Result<(), Refusal> {
-    let list = List::default()
-        .equals(column, id)
-        .is_null("revoked_at", true);
-    match store.count::<Key>(&list).await? {
-        0 => Ok(()),
-        count => {
-            let message = format!(
-                "{count} keys belong to the {what} `{id}`, and would be free of its limits. Delete them with \
-                 it (`?with_keys=true`), revoke them, or have them belong to another."
-            );
-            Err(Refusal::new(StatusCode::CONFLICT, "has_keys", message))
-        }
-    }
-}
-
-/// Deletes the keys that belong to a record, and answers how many those were.
-///
-/// # Errors
-/// 503.
-pub(super) async fn delete_keys_of(
-    store: &Store,
-    column: &'static str,
-    id: &str,
-) -> Result<u64, Refusal> {
-    let mut count = 0;
-    loop {
-        let list = List::default().equals(column, id).page(500, 0);
-        let keys = store.list::<Key>(&list).await?;
-        if keys.is_empty() {
-            return Ok(count);
-        }
-        for key in keys {
-            match store.delete_key(&key.id).await {
-                // Somebody else was faster.
-                Err(StoreError::NotFound { .. }) => {}
-                deleted => drop(deleted?),
-            }
-            count += 1;
-        }
+        let deleted = match E::KEYS {
+            Some(column) => store.delete_owner(id, column, query.with_keys).await?.0,
+            None => store.delete::<E>(id).await?,
+        };
+        Ok(deleted.into())
     }
 }
 

@@ -173,7 +173,10 @@ impl From<StoreError> for Refusal {
             StoreError::NotFound { .. } => Refusal::new(StatusCode::NOT_FOUND, "not_found", said),
             StoreError::Exists { .. } => Refusal::new(StatusCode::CONFLICT, "exists", said),
             StoreError::Ambiguous { .. } => Refusal::new(StatusCode::CONFLICT, "ambiguous", said),
-            StoreError::Used { .. } => Refusal::new(StatusCode::CONFLICT, "has_keys", said),
+            StoreError::Used { .. } => {
+                let hint = "Delete them with it (`?with_keys=true`), revoke them, or have them belong to another.";
+                Refusal::new(StatusCode::CONFLICT, "has_keys", format!("{said} {hint}"))
+            }
             StoreError::Sealed { .. } => Refusal::new(StatusCode::CONFLICT, "sealed", said),
             StoreError::Invalid { field, why } => {
                 Refusal::invalid(Some(field), sentence(&format!("`{field}` {why}")))

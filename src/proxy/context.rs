@@ -52,6 +52,8 @@ pub struct Context {
     pub caller: &'static dyn Dialect,
     /// Who sent it.
     pub identity: Arc<Identity>,
+    /// The tags of all that its key sends.
+    pub own_tags: Vec<String>,
     /// Whether that is known: it may use the gateway.
     pub is_admitted: bool,
     /// Whether some of its headers may be meant for the gateway; most requests have none.
@@ -190,6 +192,7 @@ impl Context {
             endpoint: None,
             caller: &openai_chat::OpenAiChat,
             identity: Arc::default(),
+            own_tags: Vec::new(),
             is_admitted: false,
             has_wishes: false,
             body: Bytes::new(),
@@ -240,6 +243,7 @@ impl Context {
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),
+            own_tags: self.own_tags.clone(),
             is_admitted: self.is_admitted,
             has_wishes: self.has_wishes,
             body: self.body.clone(),

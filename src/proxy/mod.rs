@@ -118,6 +118,7 @@ impl Proxy {
         context.identity = snapshot
             .keys
             .authenticate(&head.headers, head.uri.query())?;
+        context.own_tags = context.identity.tags();
         context.is_admitted = true;
         let lists = local::lists_models(endpoint.kind);
         auth::permit_route(&context.identity, head.uri.path(), lists)?;

@@ -23,6 +23,7 @@ pub fn facts(context: &Context) -> Facts<'_> {
     Facts {
         key: context.identity.key.as_deref(),
         team: context.identity.team.as_deref(),
+        own_tags: &context.own_tags,
         headers: None,
         has_wishes: context.has_wishes,
         stream: context.request.stream,

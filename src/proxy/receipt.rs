@@ -241,9 +241,13 @@ fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
     is_free.then_some(Usd::ZERO)
 }
 
-/// What the request says of itself: in headers of the gateway's or LiteLLM's, and in its body.
+/// What is said of the request: by its key, in headers of the gateway's or LiteLLM's, and in its body.
 fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
     let mut labels = Labels::default();
+    // Those first that no client can crowd out.
+    for tag in &context.own_tags {
+        labels.tag(tag.as_str().into());
+    }
     let headers = &session.req_header().headers;
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));

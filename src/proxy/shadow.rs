@@ -104,6 +104,7 @@ impl Shadow {
         let facts = Facts {
             key: self.identity.key.as_deref(),
             team: self.identity.team.as_deref(),
+            own_tags: &[],
             headers: None,
             has_wishes: false,
             stream: false,

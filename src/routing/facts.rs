@@ -14,6 +14,8 @@ pub struct Facts<'a> {
     pub key: Option<&'a str>,
     /// The team.
     pub team: Option<&'a str>,
+    /// The tags of all requests of its key.
+    pub own_tags: &'a [String],
     /// Its headers.
     pub headers: Option<&'a HeaderMap>,
     /// Whether some of them may be meant for the gateway.
@@ -37,7 +39,7 @@ impl<'a> Facts<'a> {
         self.headers?.get(name)?.to_str().ok()
     }
 
-    /// Its tags: of the header `X-Gateway-Tags` (or LiteLLM's name for it) and of `metadata.tags`.
+    /// Its tags: of its key and whom that belongs to, of the header `X-Gateway-Tags` (or LiteLLM's name for it) and of `metadata.tags`.
     pub fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let facts = *self;
         let header = self
@@ -46,7 +48,8 @@ impl<'a> Facts<'a> {
         let of_header = header.unwrap_or_default().split(',').map(str::trim);
         // The body is looked into only where the header does not say enough.
         let of_body = iter::once_with(move || &facts.prompt().tags).flatten();
-        of_header
+        let own = facts.own_tags.iter().map(String::as_str);
+        own.chain(of_header)
             .chain(of_body.map(String::as_str))
             .filter(|tag| !tag.is_empty())
     }

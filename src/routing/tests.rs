@@ -146,6 +146,7 @@ static NO_PROMPT: OnceLock<Prompt> = OnceLock::new();
 const NOTHING: Facts<'_> = Facts {
     key: None,
     team: None,
+    own_tags: &[],
     headers: None,
     has_wishes: false,
     stream: false,

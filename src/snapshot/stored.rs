@@ -62,7 +62,7 @@ pub fn merged(written: &Config, serving: &Serving) -> (Config, Vec<String>) {
         }
     }
     for closed in &serving.closed {
-        merging.close(closed);
+        merging.close(closed, &serving.credentials);
     }
     for model in &serving.models {
         merging.deployment(model, serving);
@@ -146,7 +146,7 @@ impl Merging<'_> {
 
     /// A project's requests are not sent with everybody's key where its own cannot be used: somebody else
     /// would pay for them.
-    fn close(&mut self, closed: &Closed) {
+    fn close(&mut self, closed: &Closed, open: &[Opened]) {
         let Some(project) = closed.project_id.as_ref().filter(|_| !closed.is_reserved) else {
             return;
         };
@@ -155,7 +155,11 @@ impl Merging<'_> {
             return;
         };
         let own = provider.projects.entry(project.clone()).or_default();
-        own.is_closed = own.api_keys.is_empty();
+        // Another one of its own may be of headers alone.
+        let is_its =
+            |one: &Opened| one.provider == *name && one.project_id.as_ref() == Some(project);
+        let has_other = open.iter().any(|one| !one.is_reserved && is_its(one));
+        own.is_closed = own.api_keys.is_empty() && !has_other;
         if own.is_closed {
             self.leave_out(format!(
                 "the key of the project `{project}` for `{name}` is blocked or does not open, so that \

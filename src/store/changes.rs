@@ -1,12 +1,17 @@
 //! What has changed, in the order in which it did, so that every process reads on from where it was.
 //! Postgres says at once that there is something to read; SQLite is looked at now and then.
 
-use super::{Backend, Row, Store, StoreError, Transaction, now, sql};
+use super::{
+    Backend, Row, Store, StoreError, Transaction, now, sql,
+    usage::bulk::{Column, Table},
+};
 
 /// The channel on which Postgres says that something has changed.
 pub const CHANNEL: &str = "gateway_changes";
 /// How many changes are read at once.
 const BATCH: i64 = 1000;
+/// How many are written at once.
+const NOTES_AT_ONCE: usize = 1000;
 
 /// What kind of record it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,21 +73,57 @@ pub enum Changes {
     Forgotten,
 }
 
+/// A change, to be noted.
+struct Note {
+    sequence: i64,
+    kind: Kind,
+    record: String,
+    changed_at: i64,
+}
+
+const NOTE: [(&str, Column<Note>); 4] = [
+    (
+        "sequence",
+        Column::Integer(|note| note.sequence.try_into().ok()),
+    ),
+    ("kind", Column::Text(|note| Some(note.kind.name().into()))),
+    (
+        "record",
+        Column::Text(|note| Some(note.record.as_str().into())),
+    ),
+    (
+        "changed_at",
+        Column::Integer(|note| note.changed_at.try_into().ok()),
+    ),
+];
+const NOTES: Table<Note> = Table {
+    name: "changes",
+    columns: &NOTE,
+    rest: "",
+};
+
 impl Transaction {
-    /// Says that these records change. To be called last, for whoever changes something else waits from
-    /// here on until this transaction is over.
-    ///
-    /// # Errors
-    /// `Away` and `Refused`.
-    pub async fn changed(&mut self, kind: Kind, records: &[String]) -> Result<(), StoreError> {
-        for record in records {
-            let raise = "UPDATE revision SET value = value + 1 RETURNING value";
-            let row = self.first(sql(raise)).await?;
-            let sequence = row.map_or(Ok(0), |row| row.integer("value"))?;
-            let note =
-                "INSERT INTO changes (sequence, kind, record, changed_at) VALUES ($1, $2, $3, $4)";
-            let note = sql(note).bind(sequence).bind(kind.name()).bind(record);
-            self.run(note.bind(now())).await?;
+    /// Notes what has changed, as the last thing before the end of the transaction: whoever changes
+    /// something else waits from here on until that.
+    pub(super) async fn note(&mut self, changes: &[(Kind, String)]) -> Result<(), StoreError> {
+        let Ok(count @ 1..) = i64::try_from(changes.len()) else {
+            return Ok(());
+        };
+        let raise = "UPDATE revision SET value = value + $1 RETURNING value";
+        let row = self.first(sql(raise).bind(count)).await?;
+        let last = row.map_or(Ok(0), |row| row.integer("value"))?;
+        let changed_at = now();
+        let notes: Vec<Note> = (last - count + 1..)
+            .zip(changes)
+            .map(|(sequence, (kind, record))| Note {
+                sequence,
+                kind: *kind,
+                record: record.clone(),
+                changed_at,
+            })
+            .collect();
+        for notes in notes.chunks(NOTES_AT_ONCE) {
+            self.run(NOTES.insert(self.backend(), notes)).await?;
         }
         if self.backend() == Backend::Postgres {
             self.run(sql("SELECT pg_notify($1, '')").bind(CHANNEL))

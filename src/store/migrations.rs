@@ -44,6 +44,11 @@ const STEPS: &[Step] = &[
         sql: Sql::Both(include_str!("migrations/0030_reports.sql")),
     },
     Step {
+        version: 35,
+        name: "unused",
+        sql: Sql::Both(include_str!("migrations/0035_unused.sql")),
+    },
+    Step {
         version: 50,
         name: "ledger",
         sql: Sql::Both(include_str!("migrations/0050_ledger.sql")),

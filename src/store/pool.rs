@@ -120,13 +120,13 @@ impl Pool {
         Ok(match self {
             // A reader that becomes a writer may find that another was faster; this one waits first.
             Pool::Sqlite(pool) => {
-                Transaction(Inner::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+                Transaction::new(Inner::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
             }
             Pool::Postgres(server) => {
                 let pool = server.pool();
                 let begun = timely(async { Ok(pool.begin().await?) }).await;
                 server.judge(&pool, &begun);
-                Transaction(Inner::Postgres(begun?, server.clone(), pool))
+                Transaction::new(Inner::Postgres(begun?, server.clone(), pool))
             }
         })
     }

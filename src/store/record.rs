@@ -41,6 +41,10 @@ pub trait Record: Sized + Send {
     fn changes(&self) -> Vec<String> {
         vec![self.id().to_owned()]
     }
+    /// The tables and ids of those that it belongs to.
+    fn owners(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// Who made a record and when, and what has been spent on it. Set by the store.
@@ -159,6 +163,18 @@ impl Transaction {
         }
     }
 
+    /// Keeps those that a record belongs to from being deleted until this transaction is over.
+    async fn keep_owners(&mut self, owners: Vec<(&'static str, String)>) -> Result<(), StoreError> {
+        // SQLite has one writer.
+        if self.backend() == Backend::Postgres {
+            for (table, id) in owners {
+                let keep = format!("SELECT 1 AS kept FROM {table} WHERE id = $1 FOR KEY SHARE");
+                self.first(sql(keep).bind(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a record; its stamps say who and when.
     ///
     /// # Errors
@@ -169,6 +185,7 @@ impl Transaction {
         by: Option<&str>,
     ) -> Result<(), StoreError> {
         record.check()?;
+        self.keep_owners(record.owners()).await?;
         let at = now();
         *record.stamps() = Stamps {
             created_by: by.map(str::to_owned),
@@ -259,7 +276,7 @@ impl Store {
     ) -> Result<R, StoreError> {
         let mut transaction = self.begin().await?;
         transaction.insert(&mut record, by).await?;
-        transaction.changed(R::KIND, &record.changes()).await?;
+        transaction.changed(R::KIND, record.changes());
         transaction.commit().await?;
         Ok(record)
     }
@@ -296,12 +313,16 @@ impl Store {
     ) -> Result<R, StoreError> {
         let mut transaction = self.begin().await?;
         let mut record: R = transaction.hold(id).await?;
+        let before = record.owners();
         change(&mut record)?;
         if record.id() != id {
             return Err(StoreError::invalid("id", "cannot be changed"));
         }
+        let mut owners = record.owners();
+        owners.retain(|owner| !before.contains(owner));
+        transaction.keep_owners(owners).await?;
         transaction.write(&mut record, by).await?;
-        transaction.changed(R::KIND, &record.changes()).await?;
+        transaction.changed(R::KIND, record.changes());
         transaction.commit().await?;
         Ok(record)
     }
@@ -314,7 +335,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let record: R = transaction.hold(id).await?;
         transaction.remove(&record).await?;
-        transaction.changed(R::KIND, &record.changes()).await?;
+        transaction.changed(R::KIND, record.changes());
         transaction.commit().await?;
         Ok(record)
     }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use sqlx::{PgPool, Postgres, Sqlite};
 
 use super::{
-    Backend, Row, Statement, StoreError,
+    Backend, Kind, Row, Statement, StoreError,
     pool::on,
     postgres::{Server, timely},
 };
 
 /// A transaction of either database.
-pub struct Transaction(pub(super) Inner);
+pub struct Transaction {
+    inner: Inner,
+    /// What is said to have changed, once it has.
+    changes: Vec<(Kind, String)>,
+}
 
 pub(super) enum Inner {
     /// Nobody else writes meanwhile.
@@ -21,9 +25,22 @@ pub(super) enum Inner {
 }
 
 impl Transaction {
+    pub(super) fn new(inner: Inner) -> Self {
+        Transaction {
+            inner,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Says that these records change.
+    pub fn changed(&mut self, kind: Kind, records: impl IntoIterator<Item = String>) {
+        let records = records.into_iter().map(|record| (kind, record));
+        self.changes.extend(records);
+    }
+
     /// Which database it is.
     pub fn backend(&self) -> Backend {
-        match &self.0 {
+        match &self.inner {
             Inner::Sqlite(_) => Backend::Sqlite,
             Inner::Postgres(..) => Backend::Postgres,
         }
@@ -34,7 +51,7 @@ impl Transaction {
     /// # Errors
     /// `Away`, `Unable` and `Refused`.
     pub async fn all(&mut self, mut statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(inner) => {
                 let rows = on!(&mut **inner, statement, for_sqlite, fetch_all);
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
@@ -56,7 +73,7 @@ impl Transaction {
     /// # Errors
     /// `Away`, `Unable` and `Refused`.
     pub async fn first(&mut self, mut statement: Statement<'_>) -> Result<Option<Row>, StoreError> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(inner) => {
                 let row = on!(&mut **inner, statement, for_sqlite, fetch_optional);
                 Ok(row.map(Row::Sqlite))
@@ -78,7 +95,7 @@ impl Transaction {
     /// # Errors
     /// `Away`, `Unable` and `Refused`.
     pub async fn run(&mut self, mut statement: Statement<'_>) -> Result<u64, StoreError> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(inner) => {
                 Ok(on!(&mut **inner, statement, for_sqlite, execute).rows_affected())
             }
@@ -97,8 +114,10 @@ impl Transaction {
     ///
     /// # Errors
     /// `Away`: then it may or may not have happened.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        match self.0 {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let changes = std::mem::take(&mut self.changes);
+        self.note(&changes).await?;
+        match self.inner {
             Inner::Sqlite(inner) => inner.commit().await?,
             Inner::Postgres(inner, server, pool) => {
                 let done = timely(async { Ok(inner.commit().await?) }).await;

@@ -22,8 +22,8 @@ use wake::Wake;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long nobody asks a store that is away.
 const AWAY: Duration = Duration::from_secs(1);
-/// How long the start waits for a store.
-const FIRST_READ: Duration = Duration::from_secs(30);
+/// How long the start waits for a store: longer than a million keys take. Whoever needs more is ready later.
+const FIRST_READ: Duration = Duration::from_secs(8);
 
 /// Where the store is, what opens its credentials, and how far it has been read.
 pub struct Records {
@@ -228,8 +228,8 @@ impl Keeping<'_> {
                         self.in_force();
                         return Ok(found);
                     };
-                    let serves_anew = self.gateway.read_changes(self.store, &changes).await?;
-                    (last.sequence, serves_anew)
+                    let reading = self.gateway.read_changes(self.store, &changes);
+                    (last.sequence, self.in_time(reading).await?)
                 }
                 Changes::Forgotten => {
                     let sealer = &self.opening.sealer;
@@ -246,10 +246,19 @@ impl Keeping<'_> {
         }
     }
 
-    /// Looks what has changed. A server that does not answer gets other connections at once.
+    /// Looks what has changed.
     async fn look(&self, seen: i64) -> Result<Changes, StoreError> {
-        match timeout(PATIENCE, self.store.changes(seen)).await {
-            Ok(changes) => changes,
+        self.in_time(self.store.changes(seen)).await
+    }
+
+    /// Waits for an answer that is soon there where the server is well. One that does not answer gets other
+    /// connections at once.
+    async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match timeout(PATIENCE, asking).await {
+            Ok(answer) => answer,
             Err(_) => {
                 self.store.renew();
                 Err(StoreError::Away("it does not answer in time".to_owned()))

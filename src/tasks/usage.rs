@@ -74,11 +74,23 @@ pub(super) async fn run(
             size: MAX_ROWS,
             pause: None,
         };
-        settling.until(closing.begun.notified()).await;
+        // Apart: settlement may wait for the store, and what waits for the disk is in memory alone.
+        tokio::select! {
+            () = settling.until(closing.begun.notified()) => {}
+            () = write_late(journal) => {}
+        }
         settling.finish().await;
     }
     closing.done.notify_one();
     std::future::pending().await
+}
+
+/// Writes rows that the disk held up, as soon as it does so no longer; never ends.
+async fn write_late(journal: &Journal) {
+    loop {
+        sleep(GATHER).await;
+        blocking(|| journal.write_late());
+    }
 }
 
 struct Settling<'a> {
@@ -133,7 +145,6 @@ impl Settling<'_> {
 
     /// Settles the next batch. Whether there may be more right now.
     async fn step(&mut self) -> bool {
-        blocking(|| self.journal.write_late());
         if !self.ledger.is_open() {
             return false;
         }

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use super::{Object, fields::Common, named, rows};
 use crate::{
     admin::{
-        entity::{has_no_keys, new_id},
+        entity::new_id,
         input::Anything,
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
     },
-    store::{List, Record, StoreError, budgets::Budget},
+    store::{List, StoreError, budgets::Budget},
 };
 
 /// How many a list holds.
@@ -149,9 +149,7 @@ impl Operation for Delete {
 
     async fn run(call: Call, _: Anything, body: One) -> Result<Object, Refusal> {
         let store = call.store()?;
-        store.get::<Budget>(&body.id).await?;
-        has_no_keys(&store, Budget::WHAT, "budget_id", &body.id).await?;
-        let deleted = store.delete::<Budget>(&body.id).await?;
-        Ok(rows::budget(&deleted))
+        let deleted = store.delete_owner::<Budget>(&body.id, "budget_id", false);
+        Ok(rows::budget(&deleted.await?.0))
     }
 }

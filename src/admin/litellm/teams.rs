@@ -345,8 +345,7 @@ impl Operation for Delete {
             store.get::<Team>(id).await?;
         }
         for id in &ids {
-            crate::admin::entity::delete_keys_of(&store, "team_id", id).await?;
-            store.delete::<Team>(id).await?;
+            store.delete_owner::<Team>(id, "team_id", true).await?;
         }
         Ok(object(json!({ "deleted_teams": ids })))
     }

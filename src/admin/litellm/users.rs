@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     admin::{
-        entity::{delete_keys_of, new_id},
+        entity::new_id,
         input::{Anything, Patch},
         keys::reach,
         list::{Order, Page, Paging},
@@ -422,11 +422,10 @@ impl Operation for Delete {
         }
         let mut count = 0;
         for id in ids {
-            delete_keys_of(&store, "user_id", &id).await?;
             for place in store.memberships(&id).await? {
                 store.remove_member(&place.team_id, &id).await?;
             }
-            store.delete::<User>(&id).await?;
+            store.delete_owner::<User>(&id, "user_id", true).await?;
             count += 1;
         }
         Ok(count)

@@ -169,16 +169,13 @@ async fn save(
             ..StoredProvider::default()
         };
         transaction.insert(&mut provider, BY).await?;
-        transaction
-            .changed(Kind::Provider, &provider.changes())
-            .await?;
+        transaction.changed(Kind::Provider, provider.changes());
     }
     let credential = match secrets.is_empty() {
         true => None,
         false => {
             transaction.insert(&mut credential, BY).await?;
-            let changes = credential.changes();
-            transaction.changed(Kind::Credential, &changes).await?;
+            transaction.changed(Kind::Credential, credential.changes());
             Some(credential)
         }
     };

@@ -95,11 +95,9 @@ async fn remove(opened: &Opened, what: &str) -> Result<Removed, StoreError> {
     }
     if let Some(provider) = &provider {
         transaction.remove(provider).await?;
-        transaction
-            .changed(Kind::Provider, &provider.changes())
-            .await?;
+        transaction.changed(Kind::Provider, provider.changes());
     }
-    transaction.changed(Kind::Credential, &changes).await?;
+    transaction.changed(Kind::Credential, changes);
     transaction.commit().await?;
     Ok(Removed {
         provider: provider.is_some(),

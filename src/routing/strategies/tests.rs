@@ -50,6 +50,7 @@ impl World {
         let facts = Facts {
             key: None,
             team: None,
+            own_tags: &[],
             headers: None,
             has_wishes: false,
             stream: false,

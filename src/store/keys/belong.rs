@@ -41,7 +41,7 @@ impl Store {
             }
         }
         transaction.remove(&record).await?;
-        transaction.changed(R::KIND, &record.changes()).await?;
+        transaction.changed(R::KIND, record.changes());
         transaction.commit().await?;
         Ok((record, count))
     }
@@ -60,8 +60,12 @@ impl Transaction {
             false => " AND revoked_at IS NULL",
         };
         let table = Key::TABLE;
-        let look = format!("SELECT id FROM {table} WHERE {column} = $1{which} LIMIT $2");
+        let look =
+            format!("SELECT id FROM {table} WHERE {column} = $1{which} ORDER BY id LIMIT $2");
         let rows = self.all(sql(look).bind(id).bind(MAX_AT_ONCE)).await?;
         rows.iter().map(|row| row.text("id")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

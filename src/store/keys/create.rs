@@ -60,7 +60,7 @@ impl Store {
         // Not one that was rotated away either: who still holds it would hold this one.
         taken(&mut transaction, &key.hash, &key.masked).await?;
         transaction.insert(&mut key, by).await?;
-        transaction.changed(Kind::Key, &key.changes()).await?;
+        transaction.changed(Kind::Key, key.changes());
         transaction.commit().await?;
         Ok(Created { secret, key })
     }
@@ -99,7 +99,7 @@ impl Store {
         let retire = sql(retire).bind(before).bind(&key.id).bind(until);
         transaction.run(retire).await?;
         let changes = [virtual_key::hex(&before), key.token()];
-        transaction.changed(Kind::Key, &changes).await?;
+        transaction.changed(Kind::Key, changes);
         transaction.commit().await?;
         Ok(Created { secret, key })
     }

@@ -124,6 +124,17 @@ impl Record for Key {
         &self.id
     }
 
+    fn owners(&self) -> Vec<(&'static str, String)> {
+        let owners = [
+            ("teams", &self.team_id),
+            ("users", &self.user_id),
+            ("projects", &self.project_id),
+            ("budgets", &self.budget_id),
+        ];
+        let named = |(table, id): (_, &Option<String>)| Some((table, id.clone()?));
+        owners.into_iter().filter_map(named).collect()
+    }
+
     fn read(row: &Row) -> Result<Self, StoreError> {
         let (terms, unreadable) = row.json_if_readable("terms");
         Ok(Key {

@@ -64,11 +64,10 @@ impl Store {
             let forget = "DELETE FROM retired_keys WHERE hash = $1";
             transaction.run(sql(forget).bind(retired)).await?;
         }
-        if !changes.is_empty() {
-            transaction.changed(Kind::Key, &changes).await?;
-        }
+        let count = changes.len();
+        transaction.changed(Kind::Key, changes);
         transaction.commit().await?;
-        Ok(changes.len())
+        Ok(count)
     }
 }
 
@@ -98,7 +97,7 @@ impl Transaction {
         let mut changes: Vec<String> = rows.iter().map(hex).collect::<Result<_, StoreError>>()?;
         changes.push(key.token());
         self.remove(&key).await?;
-        self.changed(Kind::Key, &changes).await?;
+        self.changed(Kind::Key, changes);
         Ok(key)
     }
 
@@ -113,6 +112,7 @@ impl Transaction {
         let put = sql(put).bind(&key.id).bind(key.blocked);
         let put = put.bind(key.revoked_at).bind(key.stamps.updated_at);
         self.run(put.bind(key.stamps.updated_by.clone())).await?;
-        self.changed(Kind::Key, &key.changes()).await
+        self.changed(Kind::Key, key.changes());
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use super::{
 use crate::identity::Terms;
 
 /// What a member may do in its team. LiteLLM's names.
-pub const ROLES: [&str; 2] = ["admin", "user"];
+pub const ROLES: [&str; 2] = ["admin", USER];
+const USER: &str = "user";
 
 /// A user's place in a team.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,11 +28,16 @@ pub struct Member {
 const COLUMNS: &str = "team_id, user_id, role, terms, created_at";
 
 fn read(row: &Row) -> Result<Member, StoreError> {
+    let (terms, unreadable) = row.json_if_readable("terms");
     Ok(Member {
         team_id: row.text("team_id")?,
         user_id: row.text("user_id")?,
-        role: row.text("role")?,
-        terms: row.json("terms")?,
+        // Under terms that nobody knows it is a member and no more.
+        role: match unreadable {
+            Some(_) => USER.to_owned(),
+            None => row.text("role")?,
+        },
+        terms,
         created_at: row.integer("created_at")?,
     })
 }

@@ -12,7 +12,7 @@ use crate::price::Usd;
 const MAX_PICO: u128 = 10_u128.pow(37);
 
 /// What a column holds of a record, and where that is from.
-pub(super) enum Column<R> {
+pub(in crate::store) enum Column<R> {
     Text(fn(&R) -> Option<Cow<'_, str>>),
     Integer(fn(&R) -> Option<u64>),
     Amount(fn(&R) -> Option<Usd>),
@@ -20,11 +20,11 @@ pub(super) enum Column<R> {
 }
 
 /// Where records go, and what happens to one that is there already.
-pub(super) struct Table<'t, R> {
-    pub(super) name: &'static str,
-    pub(super) columns: &'t [(&'static str, Column<R>)],
+pub(in crate::store) struct Table<'t, R> {
+    pub(in crate::store) name: &'static str,
+    pub(in crate::store) columns: &'t [(&'static str, Column<R>)],
     /// From `ON CONFLICT` on.
-    pub(super) rest: &'t str,
+    pub(in crate::store) rest: &'t str,
 }
 
 /// A record as an array of its columns' values.
@@ -57,7 +57,7 @@ const MAX_INTEGER: u64 = i64::MAX as u64;
 impl<R> Table<'_, R> {
     /// The statement that inserts records, in their order: transactions that lock in the same order never
     /// wait for each other in a circle.
-    pub(super) fn insert<'r>(
+    pub(in crate::store) fn insert<'r>(
         &self,
         backend: Backend,
         records: impl IntoIterator<Item = &'r R>,

@@ -1,7 +1,7 @@
 //! Usage: rows of finished requests, sums of them by the hour, and what has been spent. Written by
 //! `tasks::usage` in batches, never by a request.
 
-mod bulk;
+pub(super) mod bulk;
 mod charges;
 mod columns;
 mod forget;

@@ -119,10 +119,11 @@ impl<'r> Sums<'r> {
             by_key.label = name(row.key);
         }
         by_key.counts.add(row);
-        let tags = row.tags.iter().map(|tag| name(Some(*tag)));
-        for tag in tags.map(|tag| names.tag(hour, tag)) {
+        for tag in row.tags.iter().map(|tag| name(Some(*tag))) {
+            let tag = names.tag(hour, tag);
             self.tags.entry((hour, tag.clone())).or_default().add(row);
-            self.spent.entry(("tag", tag)).or_default().add(row);
+            let spent = ("tag", names.spent_tag(tag));
+            self.spent.entry(spent).or_default().add(row);
         }
         let scopes = [
             ("budget", row.budget),
@@ -141,7 +142,8 @@ impl<'r> Sums<'r> {
         }
         if row.model.is_some() && row.served_model.is_some() {
             let model = names.model(hour, name(row.model));
-            self.spent.entry(("model", model)).or_default().add(row);
+            let spent = ("model", names.spent_model(model));
+            self.spent.entry(spent).or_default().add(row);
         }
     }
 }

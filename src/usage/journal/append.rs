@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, io, sync::atomic::Ordering, time::Duration};
 
+use parking_lot::MutexGuard;
+
 use super::{Journal, frame, segment::End, sync};
 use crate::row::Row;
 
@@ -17,7 +19,7 @@ thread_local! {
 
 impl Journal {
     /// Adds a row. When this returns the end of the process cannot lose it any more, unless the disk has
-    /// stopped. Where the journal is full or cannot be written the row is dropped and counted, and the
+    /// stopped and `usage.fsync` is off. Where the journal is full or cannot be written the row is dropped and counted, and the
     /// request goes on.
     pub fn append(&self, row: &Row<'_>) {
         FRAME.with_borrow_mut(|buffer| {
@@ -52,34 +54,55 @@ impl Journal {
 
     /// Adds a row that [`Journal::frame`] has made, as [`Journal::append`] does.
     pub fn append_frame(&self, frame: &[u8]) {
-        let patience = match self.late.has_any() {
-            true => Duration::ZERO,
-            false => PATIENCE,
-        };
-        let Some(mut end) = self.end.try_lock_for(patience) else {
-            if !self.late.push(frame) {
-                self.note_dropped(&io::Error::other("the disk has stopped"));
+        match self.wait() {
+            Some(mut end) => {
+                self.add_late(&mut end);
+                let written = self.write(&mut end, frame);
+                drop(end);
+                self.note(written);
             }
-            return;
-        };
-        let written = self.write(&mut end, frame);
-        drop(end);
-        self.note(written);
+            None if self.late.push(frame) => {}
+            None => self.note_dropped(&io::Error::other("the disk has stopped")),
+        }
+        // Whoever has had the end may be done with it since, or another has pushed a row meanwhile.
+        while self.late.has_any() {
+            match self.end.try_lock() {
+                Some(mut end) => self.add_late(&mut end),
+                None => return,
+            }
+        }
+    }
+
+    /// The end of the journal; `None` where those before take too long, and nobody is to be sure of the disk.
+    fn wait(&self) -> Option<MutexGuard<'_, End>> {
+        if let Some(end) = self.end.try_lock() {
+            return Some(end);
+        }
+        sync::blocking(|| match (self.fsync, self.late.has_any()) {
+            (true, _) => Some(self.end.lock()),
+            (false, true) => None,
+            (false, false) => self.end.try_lock_for(PATIENCE),
+        })
     }
 
     /// Adds the rows that waited for the disk. This waits for it as well.
     pub fn write_late(&self) {
+        if self.late.has_any() {
+            self.add_late(&mut self.end.lock());
+        }
+    }
+
+    fn add_late(&self, end: &mut End) {
         if !self.late.has_any() {
             return;
         }
-        let mut end = self.end.lock();
         let late = self.late.take();
         log::warn!(
             "the disk held {} rows of usage up; they are in the journal now",
             late.len()
         );
         for frame in late {
-            match self.write(&mut end, &frame) {
+            match self.write(end, &frame) {
                 Ok(_) => self.metrics.written.inc(),
                 Err(error) => self.note_dropped(&error),
             }

@@ -23,7 +23,7 @@ struct Frames {
 impl Late {
     /// Whether there are any.
     pub(super) fn has_any(&self) -> bool {
-        self.has_any.load(Ordering::Relaxed)
+        self.has_any.load(Ordering::SeqCst)
     }
 
     /// Keeps a frame. `false` where there are too many.
@@ -35,14 +35,14 @@ impl Late {
         }
         frames.bytes = bytes;
         frames.list.push(frame.into());
-        self.has_any.store(true, Ordering::Relaxed);
+        self.has_any.store(true, Ordering::SeqCst);
         true
     }
 
     /// All of them.
     pub(super) fn take(&self) -> Vec<Box<[u8]>> {
         let mut frames = self.frames.lock();
-        self.has_any.store(false, Ordering::Relaxed);
+        self.has_any.store(false, Ordering::SeqCst);
         frames.bytes = 0;
         std::mem::take(&mut frames.list)
     }

@@ -187,6 +187,41 @@ fn rows_wait_in_memory_while_the_disk_holds_another_one_up() {
 }
 
 #[test]
+fn rows_that_waited_for_the_disk_are_written_as_soon_as_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(&folder));
+    let mut reader = Reader::new(journal.clone());
+    let held = journal.end.lock();
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| journal.append(&row("req_1")))
+            .join()
+            .unwrap();
+    });
+    assert!(journal.late.has_any());
+    drop(held);
+    journal.append(&row("req_2"));
+    assert_eq!(drain(&mut reader), ["req_1", "req_2"]);
+}
+
+#[test]
+fn nobody_goes_on_without_the_disk_who_wants_to_be_sure_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&Options {
+        fsync: true,
+        ..options(&folder)
+    });
+    let held = journal.end.lock();
+    std::thread::scope(|scope| {
+        let appending = scope.spawn(|| journal.append(&row("req_1")));
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        assert!(!appending.is_finished() && !journal.late.has_any());
+        drop(held);
+    });
+    assert_eq!(journal.metrics.written.get(), 1);
+}
+
+#[test]
 fn what_cannot_be_read_holds_up_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder);

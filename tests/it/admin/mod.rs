@@ -8,8 +8,10 @@ mod keys;
 mod litellm;
 mod on_client_port;
 mod records;
+mod replicas;
 mod secrets;
 mod teams;
+mod terms;
 mod usage;
 
 use std::net::SocketAddr;

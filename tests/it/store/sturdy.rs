@@ -37,7 +37,7 @@ async fn a_damaged_team_is_blocked_and_stops_no_revocation() {
         let mut transaction = store.begin().await.expect("a transaction");
         let odd = ["odd".to_owned()];
         let kind = ai_gateway::store::Kind::Team;
-        transaction.changed(kind, &odd).await.expect("said");
+        transaction.changed(kind, odd);
         transaction.commit().await.expect("done");
         becomes(&gateway, &of_team, 401).await;
         let id = made["id"].as_str().unwrap();
