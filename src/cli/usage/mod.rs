@@ -16,6 +16,7 @@ use clap::{
 use super::{
     answer, fail, print_json,
     process::{Target, data_directory},
+    warn,
 };
 use crate::{
     config::Environment,
@@ -185,9 +186,7 @@ fn compare(arguments: &ReconcileArguments) -> ExitCode {
         Ok(comparison) => comparison,
         Err(problem) => return fail([problem]),
     };
-    for warning in &comparison.warnings {
-        eprintln!("{warning}");
-    }
+    warn(&comparison.warnings);
     let printed = match arguments.json {
         true => print_json(&comparison),
         false => answer(Ok(reconcile::table(&comparison))),

@@ -326,10 +326,11 @@ impl Transaction {
         let mut merged: BTreeMap<Key, (i128, i128)> = BTreeMap::new();
         for (mut key, changes) in spent {
             let is_made_up = matches!(key.first().map(String::as_str), Some("tag" | "model"));
-            if is_made_up && !known.contains_key(&key) {
-                if let Some(name) = key.last_mut() {
-                    OTHER.clone_into(name);
-                }
+            if is_made_up
+                && !known.contains_key(&key)
+                && let Some(name) = key.last_mut()
+            {
+                OTHER.clone_into(name);
             }
             let began = known.get(&key).copied().flatten().unwrap_or(0);
             let (amount, total) = merged.entry(key).or_default();
