@@ -157,6 +157,10 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::spend::Models,
         &litellm::spend::Calculate,
         &litellm::logs::Show,
+        &litellm::daily::OfUsers,
+        &litellm::daily::OfUsersAtOnce,
+        &litellm::daily::OfTeams,
+        &litellm::daily::OfTags,
     ],
     &[
         &litellm::global::Spend,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     price::Usd,
     store::{
-        report::{RequestRow, Rows, Which},
+        report::{Kinds, RequestRow, Rows, Which},
         usage::{Place, Scope},
     },
 };
@@ -104,6 +104,15 @@ pub struct RequestView {
     pub cache_write_tokens: Option<i64>,
     /// Tokens thought.
     pub reasoning_tokens: Option<i64>,
+    /// The other kinds of what was used.
+    #[serde(flatten)]
+    pub kinds: Kinds,
+    /// How the provider says that it served: `flex`, `batch`, `priority`, `fast`, `standard`.
+    pub service: Option<String>,
+    /// What the provider itself says that it cost, in USD.
+    pub stated_cost: Option<Usd>,
+    /// What each of several calls used.
+    pub parts: Option<Value>,
     /// Whether the gateway counted the tokens itself.
     pub estimated: bool,
     /// What it cost, in USD; none where that is not known.
@@ -156,6 +165,12 @@ impl From<RequestRow> for RequestView {
             cached_tokens: row.cached_tokens,
             cache_write_tokens: row.cache_write_tokens,
             reasoning_tokens: row.reasoning_tokens,
+            kinds: row.kinds,
+            service: row.service,
+            stated_cost: row.stated_cost,
+            parts: row
+                .parts
+                .and_then(|parts| serde_json::from_str(&parts).ok()),
             estimated: row.is_estimated,
             cost: row.cost,
             latency_ms: milliseconds(row.latency_us),

@@ -13,6 +13,7 @@ mod examples;
 mod limits;
 mod listen;
 mod load;
+mod pricing;
 mod providers;
 mod redis_url;
 mod resilience;
@@ -37,7 +38,8 @@ pub use limits::{
     BudgetAlerts, EdgeGuard, LimitAlgorithm, LimitSet, RateLimiting, WhileRedisIsAway,
 };
 pub use listen::{Listen, Tls};
-pub use load::{Flags, Loaded, load, schema};
+pub use load::{Flags, Loaded, Stamp, load, schema, stamp};
+pub use pricing::Pricing;
 pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
 pub use redis_url::RedisServers;
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
@@ -79,6 +81,8 @@ pub struct Config {
     pub unsupported_params: UnsupportedParams,
     /// How errors look to clients.
     pub errors: Errors,
+    /// What models cost, where that is not what `conf/pricing.yaml` says.
+    pub pricing: Pricing,
     /// Logs and metrics.
     pub telemetry: Telemetry,
     /// The record of requests.

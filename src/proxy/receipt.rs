@@ -52,7 +52,8 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
     };
     let record = record(session, context, &labels, status);
     let tried = record.tried();
-    let row = record.row(tried.as_deref());
+    let parts = tally::parts(context);
+    let row = record.row(tried.as_deref(), parts.as_deref());
     match &context.relay {
         Some(relay) if context.role == Role::Child => relay.leave_row(journal, &row),
         _ if context.is_admitted => journal.append(&row),

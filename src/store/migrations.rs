@@ -57,6 +57,11 @@ const STEPS: &[Step] = &[
         name: "unused",
         sql: Sql::Both(include_str!("migrations/0035_unused.sql")),
     },
+    Step {
+        version: 50,
+        name: "ledger",
+        sql: Sql::Both(include_str!("migrations/0050_ledger.sql")),
+    },
 ];
 
 /// The steps for `backend`.

@@ -245,7 +245,7 @@ impl Operation for Teams {
 }
 
 /// What people call teams, by their ids.
-async fn team_names<'a>(
+pub(super) async fn team_names<'a>(
     call: &Call,
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, String>, Refusal> {

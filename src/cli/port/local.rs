@@ -40,27 +40,7 @@ impl Local {
         environment: &Environment,
         needs: Needs,
     ) -> Result<Self, Failure> {
-        console::listen();
-        let directory = data_directory(&config, environment);
-        let location = Location::of(config.store.database_url.as_ref(), &directory)?;
-        if needs == Needs::Recorded && !location.exists() {
-            let message = format!(
-                "nothing has been recorded yet in {}; say which gateway is meant with --config, or \
-                 GATEWAY_DATA_DIR",
-                directory.display()
-            );
-            return Err(message.into());
-        }
-        let is_own = matches!(&location, Location::Sqlite(path) if path.starts_with(&directory));
-        let is_free = || {
-            Files::all(&directory)
-                .iter()
-                .all(|files| files.running().is_none())
-        };
-        let store = match is_own && is_free() {
-            true => Store::open(&location).await?,
-            false => Store::open_beside(&location).await?,
-        };
+        let store = open_store(&config, environment, needs).await?;
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         let gateway = Arc::new(Gateway::new(metrics));
         gateway.store.store(Some(store.clone().into()));
@@ -113,6 +93,38 @@ impl Local {
     pub(super) async fn close(&self) {
         self.store.close().await;
     }
+}
+
+/// Opens the store that a configuration names. Where a gateway may run on it its schema stays as it is.
+///
+/// # Errors
+/// Where it cannot be opened.
+pub(super) async fn open_store(
+    config: &Config,
+    environment: &Environment,
+    needs: Needs,
+) -> Result<Store, Failure> {
+    console::listen();
+    let directory = data_directory(config, environment);
+    let location = Location::of(config.store.database_url.as_ref(), &directory)?;
+    if needs == Needs::Recorded && !location.exists() {
+        let message = format!(
+            "nothing has been recorded yet in {}; say which gateway is meant with --config, or \
+             GATEWAY_DATA_DIR",
+            directory.display()
+        );
+        return Err(message.into());
+    }
+    let is_own = matches!(&location, Location::Sqlite(path) if path.starts_with(&directory));
+    let is_free = || {
+        Files::all(&directory)
+            .iter()
+            .all(|files| files.running().is_none())
+    };
+    Ok(match is_own && is_free() {
+        true => Store::open(&location).await?,
+        false => Store::open_beside(&location).await?,
+    })
 }
 
 /// Reads who serves requests, as a gateway does when it starts. What cannot be used is said.

@@ -23,7 +23,10 @@ use super::{
     failure::{Failure, Kind, warn},
     process::Target,
 };
-use crate::config::{Config, Environment};
+use crate::{
+    config::{Config, Environment},
+    store::{Store, credentials::seal::Sealer},
+};
 use find::Found;
 use local::Local;
 use remote::Remote;
@@ -93,7 +96,45 @@ pub(in crate::cli) fn with<T>(
     })
 }
 
-/// The same for what only a gateway that runs can answer.
+/// A store that a command works on itself, whether a gateway runs or not.
+pub(in crate::cli) struct Opened {
+    /// The store.
+    pub(in crate::cli) store: Store,
+    /// The configuration that names it.
+    pub(in crate::cli) config: Config,
+    /// What opens its credentials.
+    pub(in crate::cli) sealer: Sealer,
+}
+
+/// Does something with the store itself, where there is one: what looks at every request of a long time is
+/// no work for a gateway.
+///
+/// # Errors
+/// What keeps it from being done.
+pub(in crate::cli) fn on_store<T>(
+    of: &Of,
+    work: impl AsyncFnOnce(&Opened) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if of.admin_url.is_some() {
+        let message = "this works on the store itself: leave --admin-url out, and say by --config, \
+                       GATEWAY_DATABASE_URL or GATEWAY_DATA_DIR which one is meant";
+        return Err(Failure::usage(message));
+    }
+    block_on(async {
+        let (config, environment) = of.read()?;
+        let store = local::open_store(&config, &environment, Needs::Recorded).await?;
+        let opened = Opened {
+            sealer: Sealer::new(config.store.encryption_key.as_ref())?,
+            config,
+            store,
+        };
+        let done = work(&opened).await;
+        opened.store.close().await;
+        done
+    })
+}
+
+/// What [`with`] does, for what only a gateway that runs can answer.
 ///
 /// # Errors
 /// `Unreachable` where none does.

@@ -87,6 +87,7 @@ fn title(column: &'static str) -> &'static str {
     match column {
         "at" => "time",
         "cost" => "cost_usd",
+        "stated_cost" => "stated_cost_usd",
         other => other,
     }
 }

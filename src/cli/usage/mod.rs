@@ -1,6 +1,8 @@
 //! `gateway usage`: what requests came to, of the gateway that runs, or of the store.
 
 mod export;
+mod reconcile;
+mod reprice;
 mod summary;
 mod when;
 
@@ -11,9 +13,18 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::{failure::Failure, port::Of};
-use crate::store::usage::By;
+use super::{
+    answer,
+    failure::{Failure, warn},
+    port::Of,
+    print_json,
+};
+use crate::{
+    store::usage::{By, Scope},
+    usage::reprice::How,
+};
 use export::Form;
+use reconcile::ReconcileArguments;
 
 /// The subcommands of `gateway usage`.
 #[derive(Debug, Clone, Subcommand)]
@@ -42,6 +53,22 @@ pub(super) enum UsageCommand {
         /// Where to; standard output unless given
         #[arg(long, short, value_name = "FILE")]
         output: Option<std::path::PathBuf>,
+    },
+    /// Compare a provider's export of usage or costs with what is recorded. Exits with 1 where they differ
+    Reconcile(Box<ReconcileArguments>),
+    /// Price what is recorded anew, by the prices of now
+    Reprice {
+        #[command(flatten)]
+        which: Which,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Also those from before all kinds of tokens were kept, by what is known of them
+        #[arg(long)]
+        incomplete: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -82,6 +109,21 @@ pub(super) struct Which {
 }
 
 impl Which {
+    /// The same for the store itself.
+    fn scope(&self) -> Scope {
+        let until = self.until.map_or(i64::MAX, when::milliseconds);
+        Scope {
+            since: when::milliseconds(self.since),
+            until,
+            key: self.key.clone(),
+            team: self.team.clone(),
+            user: self.user.clone(),
+            project: self.project.clone(),
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+        }
+    }
+
     /// What the query of a route says of them.
     fn query(&self) -> Vec<(&'static str, Option<String>)> {
         let until = self
@@ -112,6 +154,40 @@ pub(super) fn run(command: &UsageCommand) -> ExitCode {
             let form = if *json { Form::Jsonl } else { *format };
             export::run(which, form, output.as_deref()).map(|()| ExitCode::SUCCESS)
         }
+        UsageCommand::Reconcile(arguments) => compare(arguments),
+        UsageCommand::Reprice {
+            which,
+            dry_run,
+            incomplete,
+            json,
+        } => {
+            let how = How {
+                is_dry: *dry_run,
+                any: *incomplete,
+            };
+            price_anew(which, how, *json)
+        }
     };
     done.unwrap_or_else(Failure::report)
+}
+
+fn compare(arguments: &ReconcileArguments) -> Result<ExitCode, Failure> {
+    let comparison = reconcile::run(arguments)?;
+    comparison.warnings.iter().for_each(|warning| warn(warning));
+    let printed = match arguments.json {
+        true => print_json(&comparison),
+        false => answer(Ok(reconcile::table(&comparison))),
+    };
+    Ok(match comparison.within {
+        true => printed,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn price_anew(which: &Which, how: How, json: bool) -> Result<ExitCode, Failure> {
+    let report = reprice::run(which, how)?;
+    Ok(match json {
+        true => print_json(&report),
+        false => answer(Ok(reprice::table(&report, how))),
+    })
 }

@@ -128,6 +128,19 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_PRICING_FILE"],
+        path: "pricing.file",
+        takes: "the path of a file of prices",
+        // A path of the file is meant from there, one of the environment from here.
+        set: |config, value| {
+            let path = match value.starts_with('~') {
+                true => Some(value.into()),
+                false => std::path::absolute(value).ok(),
+            };
+            put(&mut config.pricing.file, path.map(Some))
+        },
+    },
+    Setting {
         names: &["GATEWAY_LOG_RETENTION"],
         path: "usage.retention_days",
         takes: "days such as 30 or 30d, or 0 for ever",
