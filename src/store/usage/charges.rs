@@ -166,7 +166,7 @@ impl Store {
         let charges = charges?;
         let end = charges
             .last()
-            .map_or_else(|| after.clone(), |last| Place::of(last.at, &last.id));
+            .map_or_else(|| after.clone(), |last| Place::new(last.at, last.id.clone()));
         Ok((charges, end))
     }
 
