@@ -1,7 +1,7 @@
 # What one does here. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin limits-fleet
+.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin outage limits-fleet
 
 CARGO ?= cargo
 # Seconds for each fuzz target.
@@ -33,8 +33,8 @@ deny: ## licences, sources and advisories of the dependencies
 fuzz: ## every fuzz target for SECONDS_EACH seconds
 	@bash scripts/fuzz.sh $(SECONDS_EACH)
 
-bench: ## authentication by number of keys, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request, limits
-	$(CARGO) bench --bench auth --bench parse --bench translate --bench routing --bench usage --bench limits
+bench: ## authentication by number of keys, the start with a million, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request, limits
+	$(CARGO) bench --bench auth --bench keys --bench parse --bench translate --bench routing --bench usage --bench limits
 
 bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
@@ -47,6 +47,11 @@ sdk: ## real client SDKs, each against each kind of provider (ARGS="--client ope
 admin: ## the admin interface by LiteLLM's client, by curl and by schemathesis, on SQLite and a Postgres (ARGS="--check schemathesis")
 	$(CARGO) build --locked -p ai-gateway --bin gateway
 	@bash scripts/test.sh --run python3 tests/admin/run.py $(ARGS)
+
+outage: ## a store that is away for ten minutes at 500 requests a second, with the release binary
+	$(CARGO) build --release --locked -p ai-gateway --bin gateway
+	@OUTAGE_SECONDS=600 OUTAGE_RATE=500 GATEWAY_TEST_BINARY="$$PWD/$${CARGO_TARGET_DIR:-target}/release/gateway" \
+		bash scripts/test.sh --no-capture -E 'test(all_of_them_land_afterwards)'
 
 docker: ## the image
 	docker build -t $(IMAGE) .

@@ -6,6 +6,7 @@ pub mod departure;
 mod limiting;
 pub mod management;
 pub mod progress;
+pub mod proof;
 mod records;
 pub mod shadow;
 pub mod spending;
@@ -40,6 +41,7 @@ use departure::Departure;
 use limiting::SharedBy;
 use management::Management;
 use progress::Progress;
+use proof::Proof;
 use shadow::Shadows;
 use spending::Due;
 
@@ -122,6 +124,8 @@ pub struct Gateway {
     pub management: OnceLock<Arc<dyn Management>>,
     /// How far the store's changes are in force.
     pub progress: Progress,
+    /// How it shows whose process it is.
+    pub proof: Proof,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
     /// How much may be asked for and spent, and was.
@@ -169,6 +173,7 @@ impl Gateway {
             written: ArcSwap::default(),
             management: OnceLock::new(),
             progress: Progress::default(),
+            proof: Proof::default(),
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),

@@ -25,6 +25,7 @@ mod breaker;
 mod broken_answers;
 mod cache_storage;
 mod caching;
+mod commands;
 mod cost;
 mod cost_guard;
 mod disconnects;

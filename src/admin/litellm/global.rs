@@ -50,7 +50,7 @@ fn of(sum: &Sum, at: usize) -> &str {
 }
 
 /// `Jan 22`.
-fn short(day: Time) -> String {
+pub(super) fn short(day: Time) -> String {
     let text = day.day();
     let month = text.get(5..7).and_then(|month| month.parse::<usize>().ok());
     let name = month.and_then(|month| MONTHS.get(month.checked_sub(1)?));

@@ -214,8 +214,8 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Variables that are read elsewhere: one names the file, the other adds to a list.
-const OTHERS: &[&str] = &["GATEWAY_CONFIG", CLIENT_KEY];
+/// Variables that are read elsewhere: one names the file, one the gateway that commands ask, one adds to a list.
+const OTHERS: &[&str] = &["GATEWAY_CONFIG", "GATEWAY_ADMIN_URL", CLIENT_KEY];
 const CLIENT_KEY: &str = "GATEWAY_API_KEY";
 /// The name of the key that `GATEWAY_API_KEY` holds.
 const CLIENT_KEY_NAME: &str = "default";

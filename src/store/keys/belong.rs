@@ -66,3 +66,6 @@ impl Transaction {
         rows.iter().map(|row| row.text("id")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

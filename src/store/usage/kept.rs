@@ -1,5 +1,7 @@
 //! Reading requests back, a page at a time.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
@@ -34,6 +36,19 @@ pub struct Kept(Vec<(&'static str, Cell)>);
 pub struct Place {
     at: i64,
     id: String,
+}
+
+impl Place {
+    /// Behind the request of that id, which came at that time.
+    pub fn new(at: i64, id: String) -> Self {
+        Place { at, id }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.at, self.id)
+    }
 }
 
 impl Kept {

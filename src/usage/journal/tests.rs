@@ -200,6 +200,10 @@ fn rows_that_waited_for_the_disk_are_written_as_soon_as_it_goes_on() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that something does not happen takes a while to see, and there is no runtime here"
+)]
 fn nobody_goes_on_without_the_disk_who_wants_to_be_sure_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(&Options {

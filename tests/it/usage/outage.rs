@@ -62,17 +62,26 @@ fn median(mut took: Vec<Duration>) -> Duration {
     took[took.len() / 2]
 }
 
+/// How many requests are sent while the store is away, and how many a second. `make outage` says ten minutes
+/// at 500.
+fn outage() -> (u32, u32) {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let rate = number("OUTAGE_RATE").unwrap_or(100);
+    (number("OUTAGE_SECONDS").unwrap_or(5) * rate, rate)
+}
+
 #[tokio::test]
 async fn requests_go_on_while_the_store_is_away_and_all_of_them_land_afterwards() {
     let Some(scene) = scene("").await else { return };
-    let (gateway, every) = (&scene.gateway, Duration::from_millis(10));
+    let (away, rate) = outage();
+    let (gateway, every) = (&scene.gateway, Duration::from_secs(1) / rate);
     let settled = "gateway_usage_rows_settled_total";
     let before = median(ask(gateway.address, 100, every).await);
     gateway
         .wait_metric(settled, &[], |settled| settled > 99.5)
         .await;
     scene.way.cut();
-    let meanwhile = median(ask(gateway.address, 500, every).await);
+    let meanwhile = median(ask(gateway.address, away, every).await);
     assert!(
         meanwhile < before * 3 + Duration::from_millis(2),
         "{meanwhile:?} after {before:?}"
@@ -81,19 +90,28 @@ async fn requests_go_on_while_the_store_is_away_and_all_of_them_land_afterwards(
     assert!(gateway.metric(failures, &[]).await > 0.5);
     assert!(gateway.metric(settled, &[]).await < 110.0);
     let bytes = gateway.metric("gateway_usage_journal_bytes", &[]).await;
-    assert!(bytes > 500.0 * 100.0, "{bytes} bytes wait");
+    assert!(bytes > f64::from(away) * 100.0, "{bytes} bytes wait");
     // It is gone and comes back, once more.
     scene.way.mend();
     tokio::time::sleep(Duration::from_millis(300)).await;
     scene.way.cut();
     scene.way.mend();
-    gateway
-        .wait_metric(settled, &[], |settled| settled > 599.5)
-        .await;
+    let (back, all) = (Instant::now(), i64::from(away) + 100);
+    let left = async || f64::from(away) + 99.5 - gateway.metric(settled, &[]).await;
+    while left().await > 0.0 {
+        let patience = Duration::from_secs(15 + u64::from(away) / 500);
+        assert!(back.elapsed() < patience, "{} rows wait", left().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    eprintln!(
+        "{away} requests at {rate} a second: {meanwhile:?} each ({before:?} before), {bytes} bytes of journal, \
+         settled {:?} after the store was back",
+        back.elapsed()
+    );
     let store = Looker::at_url(&scene.url).await;
-    assert_eq!(store.number("SELECT COUNT(*) FROM requests").await, 600);
+    assert_eq!(store.number("SELECT COUNT(*) FROM requests").await, all);
     let counted = store.number("SELECT SUM(requests) FROM usage_hours").await;
-    assert_eq!(counted, 600);
+    assert_eq!(counted, all);
     let said: Vec<_> = gateway
         .logs()
         .lines()
