@@ -7,7 +7,10 @@
 use std::{hint::black_box, sync::Arc};
 
 use ai_gateway::{
-    auth::{KeyRing, table::KeyTable},
+    auth::{
+        KeyRing,
+        table::{Found, KeyTable},
+    },
     identity::{Identity, virtual_key},
     store::keys::LoadedKey,
 };
@@ -32,6 +35,7 @@ fn loaded<'k>(text: &str, id: &'k str, team: &'k str) -> LoadedKey<'k> {
         terms: r#"{"limits":{"requests_per_minute":60}}"#,
         blocked: false,
         revoked: false,
+        created_at: 0,
         expires_at: Some(i64::MAX - 1),
         retires_at: None,
     }
@@ -83,5 +87,25 @@ fn authenticate(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, authenticate);
+/// Whether it takes longer to refuse a hash that differs later: that would tell how much of a guess is right.
+fn difference(criterion: &mut Criterion) {
+    let table = table(1_000);
+    let known = virtual_key::hash(&text(7));
+    for (name, at) in [
+        ("nowhere", None),
+        ("first", Some(16)),
+        ("middle", Some(24)),
+        ("last", Some(31)),
+    ] {
+        let mut hash = known;
+        if let Some(byte) = at.and_then(|at| hash.get_mut(at)) {
+            *byte ^= 1;
+        }
+        criterion.bench_function(&format!("auth/difference/{name}"), |bencher| {
+            bencher.iter(|| matches!(table.find(black_box(&hash)), Found::Usable(_)));
+        });
+    }
+}
+
+criterion_group!(benches, authenticate, difference);
 criterion_main!(benches);

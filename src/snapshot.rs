@@ -17,6 +17,7 @@ use crate::{
     gateway::{Gateway, Snapshot},
     health::Health,
     identity::Identity,
+    limits::Table,
     providers::{
         self, Auth, Entry,
         auth::sigv4::{self, Signer},
@@ -86,6 +87,7 @@ pub fn build(mut config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<S
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
         keys: keys(&config.auth, lasting.keys),
+        limits: Table::of(&config),
         router,
         config,
     })

@@ -61,12 +61,14 @@ impl Operation for Show {
 /// The document.
 pub fn document() -> Value {
     let mut schemas = Schemas::default();
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for operation in operations() {
         let route = operation.route();
         let described = describe(operation, &mut schemas);
         let verb = route.verb.name().to_ascii_lowercase();
-        paths.entry(route.path).or_default().insert(verb, described);
+        // OpenAPI has no word for a name with slashes in it.
+        let path = route.path.replace("{*", "{");
+        paths.entry(path).or_default().insert(verb, described);
     }
     let (own, litellm) = (schemas.given::<Error>(), schemas.given::<LiteLlmError>());
     let mut responses = Map::new();
@@ -179,8 +181,8 @@ fn id(route: &Route) -> String {
 
 fn in_path(path: &'static str) -> impl Iterator<Item = Value> {
     let names = path.split('/').filter_map(|part| {
-        let inner = part.strip_prefix('{')?;
-        inner.strip_suffix('}')
+        let inner = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(inner.trim_start_matches('*'))
     });
     names.map(|name| {
         json!({"name": name, "in": "path", "required": true,

@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -33,6 +33,7 @@ pub(super) enum Verb {
     Put,
     Patch,
     Delete,
+    Options,
 }
 
 impl Verb {
@@ -44,6 +45,7 @@ impl Verb {
             Verb::Put => "PUT",
             Verb::Patch => "PATCH",
             Verb::Delete => "DELETE",
+            Verb::Options => "OPTIONS",
         }
     }
 }
@@ -90,7 +92,7 @@ impl Route {
             summary,
             reach,
             doing: match verb {
-                Verb::Get => Doing::Read,
+                Verb::Get | Verb::Options => Doing::Read,
                 _ => Doing::Write,
             },
             shape: Shape::Own,
@@ -116,6 +118,10 @@ impl Route {
 
     pub(super) const fn delete(path: &'static str, reach: Reach, summary: &'static str) -> Self {
         Route::new(Verb::Delete, path, reach, summary)
+    }
+
+    pub(super) const fn options(path: &'static str, reach: Reach, summary: &'static str) -> Self {
+        Route::new(Verb::Options, path, reach, summary)
     }
 
     /// It makes something: 201.
@@ -144,7 +150,7 @@ impl Route {
 
     /// Whether requests may have a body.
     pub(super) fn takes_a_body(&self) -> bool {
-        !matches!(self.verb, Verb::Get | Verb::Delete)
+        !matches!(self.verb, Verb::Get | Verb::Delete | Verb::Options)
     }
 }
 
@@ -242,7 +248,14 @@ impl<O: Operation> Registered for O {
     fn answer(&self, asked: Asked) -> Boxed<Response> {
         Box::pin(async move {
             match attempt::<O>(asked).await {
-                Ok(answer) => (O::ROUTE.status, Json(answer)).into_response(),
+                Ok(answer) => {
+                    let mut response = (O::ROUTE.status, Json(answer)).into_response();
+                    if O::ROUTE.verb == Verb::Options {
+                        let allowed = HeaderValue::from_static("GET, OPTIONS");
+                        response.headers_mut().insert(header::ALLOW, allowed);
+                    }
+                    response
+                }
                 Err(refusal) => refusal.respond(O::ROUTE.shape),
             }
         })

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    cache, decide, document, entity, health, keys, litellm, models, myself, operation::Registered,
-    providers, providers::credentials, requests, teams, usage,
+    cache, decide, document, encryption, entity, health, identity, keys, litellm, models, myself,
+    operation::Registered, providers, providers::credentials, requests, teams, usage,
 };
 use crate::store::{budgets::Budget, models::Model, projects::Project, teams::Team, users::User};
 
@@ -27,6 +27,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &document::Show,
         &myself::Show,
         &health::Show,
+        &identity::Show,
         &decide::Decide,
     ],
     &[&cache::Show, &cache::Purge],
@@ -40,6 +41,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &keys::Unblock,
         &keys::Revoke,
         &keys::Rotate,
+        &keys::RevokeSeveral,
+        &keys::DeleteSeveral,
     ],
     &records!(Team),
     &[&teams::ListMembers, &teams::PutMember, &teams::RemoveMember],
@@ -54,7 +57,9 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &providers::Show,
         &providers::Change,
         &providers::Delete,
+        &providers::Try,
     ],
+    &[&encryption::Show, &encryption::Reencrypt],
     &[
         &credentials::ListAll,
         &credentials::Make,
@@ -63,18 +68,28 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &credentials::Rotate,
         &credentials::Delete,
     ],
-    &[&usage::Show, &requests::ListAll, &requests::Show],
+    &[
+        &usage::Show,
+        &requests::ListAll,
+        &requests::Export,
+        &requests::Show,
+    ],
     &[
         &litellm::keys::Generate,
         &litellm::keys::GenerateForService,
         &litellm::keys::Info,
         &litellm::keys::Update,
         &litellm::keys::Delete,
-        &litellm::keys::ListAll,
+        &litellm::key_list::ListAll,
         &litellm::keys::Block,
         &litellm::keys::Unblock,
         &litellm::keys::Regenerate,
         &litellm::keys::RegenerateNamed,
+        &litellm::bulk::UpdateKeys,
+        &litellm::key_pages::InfoV2,
+        &litellm::key_pages::Aliases,
+        &litellm::key_pages::Health,
+        &litellm::key_pages::ResetSpend,
     ],
     &[
         &litellm::teams::New,
@@ -84,9 +99,14 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::team_pages::Available,
         &litellm::teams::Update,
         &litellm::teams::Delete,
-        &litellm::teams::AddMember,
-        &litellm::teams::UpdateMember,
-        &litellm::teams::DeleteMember,
+        &litellm::members::AddMember,
+        &litellm::bulk::AddMembers,
+        &litellm::members::UpdateMember,
+        &litellm::members::DeleteMember,
+        &litellm::team_terms::AddModels,
+        &litellm::team_terms::DeleteModels,
+        &litellm::team_terms::ListPermissions,
+        &litellm::team_terms::UpdatePermissions,
         &litellm::teams::Block,
         &litellm::teams::Unblock,
     ],
@@ -97,17 +117,22 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::users::ListAll,
         &litellm::users::Update,
         &litellm::users::Delete,
+        &litellm::bulk::UpdateUsers,
+        &litellm::roles::Available,
+        &litellm::roles::Seats,
     ],
     &[
         &litellm::budgets::New,
         &litellm::budgets::Info,
         &litellm::budgets::ListAll,
+        &litellm::budgets::Settings,
         &litellm::budgets::Update,
         &litellm::budgets::Delete,
     ],
     &[
         &litellm::models::New,
         &litellm::models::Update,
+        &litellm::models::Patch,
         &litellm::models::Delete,
         &litellm::models::Info,
         &litellm::models::InfoV1,
@@ -115,6 +140,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::models::Groups,
         &litellm::models::ListAll,
         &litellm::models::ListAllV1,
+        &litellm::models::Show,
+        &litellm::models::ShowV1,
     ],
     &[
         &litellm::credentials::New,
@@ -130,10 +157,10 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::spend::Models,
         &litellm::spend::Calculate,
         &litellm::logs::Show,
-        &litellm::activity::OfUsers,
-        &litellm::activity::OfUsersAtOnce,
-        &litellm::activity::OfTeams,
-        &litellm::activity::OfTags,
+        &litellm::daily::OfUsers,
+        &litellm::daily::OfUsersAtOnce,
+        &litellm::daily::OfTeams,
+        &litellm::daily::OfTags,
     ],
     &[
         &litellm::global::Spend,
@@ -149,6 +176,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::global::Reset,
         &litellm::global::Activity,
         &litellm::global::ActivityByModel,
+        &litellm::activity::CacheHits,
+        &litellm::activity::Exceptions,
     ],
     &[
         &litellm::health::Show,
@@ -156,10 +185,35 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::health::Liveliness,
         &litellm::health::Liveness,
         &litellm::health::Readiness,
+        &litellm::health::ReadinessDetails,
+        &litellm::health::Test,
+        &litellm::checks::Latest,
+        &litellm::checks::TestConnection,
+        &litellm::checks::OfReadiness,
+        &litellm::checks::OfLiveliness,
+        &litellm::checks::OfLiveness,
     ],
 ];
 
 /// All routes.
 pub(super) fn operations() -> impl Iterator<Item = &'static dyn Registered> {
     OPERATIONS.iter().copied().flatten().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::refusal::Shape;
+
+    #[test]
+    fn every_route_of_litellms_is_in_the_list_of_those_that_are_answered() {
+        let documented = include_str!("../../docs/admin.md");
+        for operation in operations() {
+            let route = operation.route();
+            let path = route.path.replace("{*", "{");
+            let is_listed = documented.contains(&format!("`{path}`"))
+                || documented.contains(&format!("`{} {path}`", route.verb.name()));
+            assert!(is_listed || route.shape == Shape::Own, "{path}");
+        }
+    }
 }

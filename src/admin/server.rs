@@ -18,7 +18,7 @@ use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
 
 use super::{
     access::{self, Logins},
-    health,
+    health, litellm,
     operation::{Asked, Registered, Verb},
     refusal::{Refusal, Shape},
     registry::operations,
@@ -34,9 +34,10 @@ pub struct Admin {
     server: Arc<Server>,
 }
 
-/// LiteLLM's routes of it, as the clients' port has them.
-struct OnClientPort {
+/// Its routes for whoever asks from within: the clients' port, which has LiteLLM's, and the command line.
+struct Inside {
     router: Router,
+    door: Door,
 }
 
 /// What all its routes share.
@@ -50,8 +51,20 @@ pub(super) struct Server {
 pub(super) struct Origin {
     /// The address.
     pub(super) peer: Option<IpAddr>,
-    /// Whether it came in by the clients' port, which others may reach in our name.
-    pub(super) is_client_port: bool,
+    /// How it came in.
+    pub(super) door: Door,
+}
+
+/// By what a request comes in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The admin port.
+    #[default]
+    Admin,
+    /// The clients' port, which others may reach in our name.
+    Client,
+    /// The command line, on a store that it has opened itself: whoever can do that may do everything.
+    Console,
 }
 
 impl Origin {
@@ -74,7 +87,16 @@ impl Admin {
     /// LiteLLM's routes alone, for the clients' port. Both ports count wrong keys together.
     pub fn on_client_port(&self) -> Arc<dyn Management> {
         let router = router(self.server.clone(), false);
-        Arc::new(OnClientPort { router })
+        let door = Door::Client;
+        Arc::new(Inside { router, door })
+    }
+
+    /// All routes, for the command line where no gateway runs: its commands do by them what they do by a
+    /// port. Nobody is asked for a key.
+    pub fn on_console(&self) -> Arc<dyn Management> {
+        let router = router(self.server.clone(), true);
+        let door = Door::Console;
+        Arc::new(Inside { router, door })
     }
 }
 
@@ -114,6 +136,7 @@ fn handler(operation: &'static dyn Registered) -> MethodRouter<Arc<Server>> {
         Verb::Put => MethodFilter::PUT,
         Verb::Patch => MethodFilter::PATCH,
         Verb::Delete => MethodFilter::DELETE,
+        Verb::Options => MethodFilter::OPTIONS,
     };
     let answer = move |State(server): State<Arc<Server>>,
                        path: Result<RawPathParams, RawPathParamsRejection>,
@@ -155,6 +178,9 @@ async fn unknown(State(server): State<Arc<Server>>, request: Request) -> Respons
     if let Err(refusal) = access::login(&server, request.headers(), origin).await {
         return refusal.respond(Shape::Own);
     }
+    if let Some(refusal) = litellm::absent::why(request.uri().path()) {
+        return refusal.respond(Shape::LiteLlm);
+    }
     let message = "There is no such route on the admin port; GET /admin/openapi.json lists all.";
     Refusal::new(StatusCode::NOT_FOUND, "unknown_route", message).respond(Shape::Own)
 }
@@ -186,7 +212,7 @@ pub(super) async fn in_force(gateway: &Gateway, store: &Store) {
 }
 
 #[async_trait]
-impl Management for OnClientPort {
+impl Management for Inside {
     fn knows(&self, path: &str) -> bool {
         let mut routes = operations().map(Registered::route);
         routes.any(|route| route.shape == Shape::LiteLlm && is_of(route.path, path))
@@ -200,7 +226,7 @@ impl Management for OnClientPort {
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(Origin {
             peer,
-            is_client_port: true,
+            door: self.door,
         });
         let service = TowerToHyperService::new(self.router.clone());
         let Ok(answer) = hyper::service::Service::call(&service, request).await;
@@ -217,6 +243,9 @@ fn is_of(route: &str, path: &str) -> bool {
         match (known.next(), asked.next()) {
             (None, None) => return true,
             (Some(known), Some(asked)) => {
+                if known.starts_with("{*") {
+                    return !asked.is_empty();
+                }
                 let is_any = known.starts_with('{') && !asked.is_empty();
                 if !is_any && known != asked {
                     return false;
@@ -235,7 +264,7 @@ impl ServerApp for Admin {
             .and_then(|digest| Some(digest.peer_addr()?.as_inet()?.ip()));
         let origin = Origin {
             peer,
-            is_client_port: false,
+            door: Door::Admin,
         };
         let router = self.router.clone().layer(Extension(origin));
         let served = hyper::server::conn::http1::Builder::new()
@@ -257,6 +286,8 @@ mod tests {
     fn paths_with_names_in_them_are_known() {
         assert!(is_of("/key/{key}/regenerate", "/key/sk-1/regenerate"));
         assert!(is_of("/key/info", "/key/info"));
+        assert!(is_of("/v1/models/{*id}", "/v1/models/openai/gpt-4o"));
+        assert!(!is_of("/v1/models/{*id}", "/v1/models/"));
         for other in [
             "/key//regenerate",
             "/key/a/b/regenerate",

@@ -149,6 +149,50 @@ fn prefix(hash: &Hash) -> [u8; 8] {
 mod tests {
     use super::*;
 
+    /// How long a comparison takes that ends at the first difference tells where that is. What a clock on a busy
+    /// machine cannot tell the source does: nothing that comes from a key is compared by `==`.
+    #[test]
+    fn what_comes_from_a_key_is_compared_in_constant_time_alone() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![source.clone()];
+        let (mut constant, mut lines) = (Vec::new(), 0);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if path.ends_with("tests.rs") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                let name = path.strip_prefix(&source).unwrap().display().to_string();
+                let of_keys = name.starts_with("auth");
+                for line in text.split("#[cfg(test)]").next().unwrap().lines() {
+                    lines += 1;
+                    if line.contains(".ct_eq(") {
+                        constant.push(name.clone());
+                    }
+                    let compares = ["==", "!=", ".eq(", ".cmp(", "starts_with(", "contains("];
+                    let material = ["hash", "rest", "expose()", "master_key"];
+                    let is_of_key = |word: &str| {
+                        line.contains(word) && (of_keys || !matches!(word, "hash" | "rest"))
+                    };
+                    let is_comment = line.trim_start().starts_with("//");
+                    let is_bad = compares.iter().any(|word| line.contains(word))
+                        && material.iter().any(|word| is_of_key(word))
+                        // Whether a value refers to the environment is no comparison with a key.
+                        && !line.contains("os.environ/");
+                    assert!(is_comment || !is_bad, "{name}: {line}");
+                }
+            }
+        }
+        constant.sort();
+        assert_eq!(constant, ["auth/mod.rs", "auth/table/mod.rs"]);
+        assert!(lines > 10_000);
+    }
+
     #[test]
     fn only_known_keys_pass() {
         let mut ring = KeyRing::new(Arc::new(KeyTable::loaded()));

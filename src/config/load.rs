@@ -65,6 +65,7 @@ pub fn load(
         }),
     };
     config.cache.tidy();
+    config.rate_limiting.tidy();
     let (warnings, found) = env::apply(environment, &mut config, &mut positions);
     problems.extend(found);
     apply_flags(flags, &mut config, &mut positions);

@@ -10,6 +10,7 @@ mod env;
 mod errors;
 #[cfg(test)]
 mod examples;
+mod limits;
 mod listen;
 mod load;
 mod pricing;
@@ -33,6 +34,9 @@ pub use auth::{Auth, StaticKey};
 pub use cache::{Cache, CacheBackend, CacheOverride, CacheScope, HashStrategy, MaxSize};
 pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
+pub use limits::{
+    BudgetAlerts, EdgeGuard, LimitAlgorithm, LimitSet, RateLimiting, WhileRedisIsAway,
+};
 pub use listen::{Listen, Tls};
 pub use load::{Flags, Loaded, Stamp, load, schema, stamp};
 pub use pricing::Pricing;
@@ -65,6 +69,9 @@ pub struct Config {
     pub routing: Routing,
     /// Answers that are kept and given again.
     pub cache: Cache,
+    /// How much may be asked for and spent, by whom.
+    #[serde(alias = "limits")]
+    pub rate_limiting: RateLimiting,
     /// Other names for models: `sonnet: anthropic/claude-sonnet-4-5`. A target is a model, a
     /// `provider/model` or a pool.
     pub aliases: IndexMap<String, String>,

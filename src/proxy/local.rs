@@ -11,7 +11,10 @@ use super::{
     endpoints::{Kind, model_id},
     next, prepare, respond,
 };
-use crate::{auth, chat, dialects::ollama, error::GatewayError, upstream::provider::Provider};
+use crate::{
+    auth, chat, dialects::ollama, error::GatewayError, gateway::management::readiness,
+    upstream::provider::Provider,
+};
 
 /// LiteLLM's date for models whose own is not known; clients want a number there.
 const MODEL_CREATED: u64 = 1_677_610_602;
@@ -40,7 +43,7 @@ pub(super) async fn answer(
         Kind::Alive => json!("I'm alive!"),
         Kind::Ready if context.gateway().is_draining() => return Err(GatewayError::Draining),
         Kind::Ready if !context.gateway().keys.is_loaded() => return Err(GatewayError::Starting),
-        Kind::Ready => json!({"status": "healthy"}),
+        Kind::Ready => readiness(context.gateway(), &context.snapshot.config.cache),
         Kind::Models => models(context),
         Kind::Tags => ollama::tags(visible(context)),
         Kind::Version => json!({"version": ollama::VERSION}),

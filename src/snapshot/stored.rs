@@ -181,7 +181,17 @@ impl Merging<'_> {
         let credential = match &model.credential_id {
             None => None,
             Some(wanted) => match serving.credentials.iter().find(|one| one.id == *wanted) {
-                Some(found) => Some(found),
+                Some(found) if found.provider == *name && found.project_id.is_none() => Some(found),
+                Some(found) => {
+                    let why = match &found.project_id {
+                        Some(project) => format!("of the project `{project}` alone"),
+                        None => format!("for `{}`", found.provider),
+                    };
+                    self.leave_out(format!(
+                        "model `{id}` of the store: its credential `{wanted}` is {why}"
+                    ));
+                    return;
+                }
                 None => {
                     self.leave_out(format!(
                         "model `{id}` of the store: its credential `{wanted}` is not there or blocked"

@@ -22,6 +22,7 @@ enum Condition {
     Contains(String),
     AnyOf(Vec<String>),
     IsNull(bool),
+    Either(Vec<(&'static str, Vec<String>)>),
 }
 
 /// How many a list holds at most, whoever asks for more.
@@ -51,6 +52,12 @@ impl List {
     #[must_use]
     pub fn any_of(self, column: &'static str, values: Vec<String>) -> Self {
         self.on(column, Condition::AnyOf(values))
+    }
+
+    /// Those alone of which at least one of these columns holds one of its values.
+    #[must_use]
+    pub fn either(self, columns: Vec<(&'static str, Vec<String>)>) -> Self {
+        self.on("", Condition::Either(columns))
     }
 
     /// Those alone in whose column this text is found, whatever its case.
@@ -98,14 +105,14 @@ impl List {
                     let at = statement.push(pattern(part));
                     format!("LOWER(r.{column}) LIKE LOWER(${at}) ESCAPE '\\'")
                 }
-                Condition::AnyOf(values) => {
-                    let mut places = Vec::new();
-                    for value in values {
-                        places.push(format!("${}", statement.push(value)));
-                    }
-                    match places.is_empty() {
+                Condition::AnyOf(values) => is_one_of(column, values, statement),
+                Condition::Either(columns) => {
+                    let tests = columns.iter();
+                    let tests = tests.map(|(column, values)| is_one_of(column, values, statement));
+                    let tests: Vec<String> = tests.collect();
+                    match tests.is_empty() {
                         true => "1 = 0".to_owned(),
-                        false => format!("r.{column} IN ({})", places.join(", ")),
+                        false => format!("({})", tests.join(" OR ")),
                     }
                 }
                 Condition::IsNull(true) => format!("r.{column} IS NULL"),
@@ -125,6 +132,16 @@ impl List {
         };
         // What is empty comes last; Postgres and SQLite disagree about it unless told.
         format!(" ORDER BY {column} IS NULL, {column} {direction}, r.{id} {direction}")
+    }
+}
+
+fn is_one_of(column: &str, values: &[String], statement: &mut Statement<'_>) -> String {
+    let places = values.iter();
+    let places = places.map(|value| format!("${}", statement.push(value)));
+    let places: Vec<String> = places.collect();
+    match places.is_empty() {
+        true => "1 = 0".to_owned(),
+        false => format!("r.{column} IN ({})", places.join(", ")),
     }
 }
 

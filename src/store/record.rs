@@ -85,16 +85,20 @@ const STAMPS: [&str; 4] = ["created_by", "updated_by", "created_at", "updated_at
 
 /// `SELECT … FROM …` of all that a record is read from; its table is `r`, its spending `s`.
 pub(super) fn select<R: Record>() -> String {
+    select_from::<R>(R::TABLE)
+}
+
+/// The same from what stands in its table's place, whose rows have its columns.
+pub(super) fn select_from<R: Record>(table: &str) -> String {
     let columns = R::COLUMNS.iter().chain(&STAMPS);
     let columns: Vec<String> = columns.map(|name| format!("r.{name}")).collect();
     let columns = columns.join(", ");
-    let table = R::TABLE;
     match (R::SCOPE, R::COLUMNS.first()) {
         (Some(scope), Some(id)) => format!(
             "SELECT {columns}, CAST(s.amount AS TEXT) AS spend, CAST(s.total AS TEXT) AS total, \
              s.last_used_at, s.period_started_at FROM {table} r LEFT JOIN spend s ON s.scope = '{scope}' AND s.id = r.{id}"
         ),
-        _ => select_plain::<R>(),
+        _ => format!("SELECT {columns} FROM {table} r"),
     }
 }
 

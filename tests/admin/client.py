@@ -10,6 +10,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import requests  # noqa: E402
 from litellm import completion  # noqa: E402
 from litellm.proxy.client import Client, UsersManagementClient  # noqa: E402
+from litellm.proxy.client.health import HealthManagementClient  # noqa: E402
 from litellm.proxy.client.exceptions import NotFoundError, UnauthorizedError  # noqa: E402
 
 URL, MASTER = os.environ["GATEWAY_URL"], os.environ["GATEWAY_MASTER_KEY"]
@@ -92,6 +93,9 @@ def others() -> None:
     made = users.create_user({"user_email": "ada@example.com", "user_role": "internal_user"})
     assert users.get_user(made["user_id"])["user_info"]["user_email"] == "ada@example.com"
     assert users.get_user_v2(made["user_id"])["user_id"] == made["user_id"]
+    own = UsersManagementClient(base_url=URL, api_key=made["key"])
+    assert own.get_user_v2()["user_email"] == "ada@example.com", "without an id it is the caller's own"
+    assert Client(base_url=URL, api_key=made["key"]).keys.list(include_team_keys=True)["total_count"] == 1
     assert users.list_users(), "there is one"
     users.delete_user([made["user_id"]])
 
@@ -114,7 +118,9 @@ def others() -> None:
     except NotFoundError:
         pass
     admin.credentials.delete("client-credential")
-    assert admin.http.request("GET", "/health/readiness")["status"] == "healthy"
+    health = HealthManagementClient(base_url=URL, api_key=MASTER)
+    assert health.get_readiness()["status"] == "healthy"
+    assert health.get_server_version()
 
 
 keys()

@@ -1,11 +1,12 @@
 """Tries the admin interface with the clients of others, on SQLite and, where TEST_DATABASE_URL names a Postgres, there.
 
-    python3 tests/admin/run.py [--check NAME …] [--examples N] [--seed N]
+    python3 tests/admin/run.py [--check NAME …] [--examples N] [--seed N] [--if-possible]
 
 Checks: `client` is the life of a key by LiteLLM's Python client library, `documented` by LiteLLM's documented curl
 calls, `command` by the gateway's own commands, `schemathesis` odd requests made from the OpenAPI document. Each has
 a gateway of its own. At the end no secret may be in the log, and the database is its owner's alone. Exits 1 if
-anything failed.
+anything failed. With `--if-possible` it says so and exits 0 where there is no Python with `venv`, or no registry of
+packages is reached.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -26,22 +28,53 @@ import place  # noqa: E402
 HERE = Path(__file__).resolve().parent
 PYTHON = place.PLACE / "python"
 # What a server must not do whatever it is sent, and what the document must know of it. Whether odd input is
-# refused is for the gateway's own tests: LiteLLM's routes let pass what they do not know. So are wrong keys: after
-# a few of them even the right one has to wait.
+# refused is for the gateway's own tests: LiteLLM's routes let pass what they do not know. So are wrong keys.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def missing() -> str | None:
+    """Why the clients cannot be installed here, if they cannot."""
+    if is_installed():
+        return None
+    if sys.version_info < (3, 10):
+        return f"Python {sys.version.split()[0]} is older than 3.10"
+    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode != 0:
+        return "Python has no `venv`: apt-get install python3-venv"
+    PYTHON.parent.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", PYTHON], capture_output=True, text=True)
+    if made.returncode != 0:
+        return f"`venv` does not work: {made.stderr.strip()[-200:]}"
+    # One small package tells whether a registry is reached.
+    with tempfile.TemporaryDirectory() as folder:
+        asked = [PYTHON / "bin/pip", "download", "-q", "--no-deps", "--retries", "1", "--timeout", "20", "-d", folder, "idna"]
+        try:
+            if subprocess.run(asked, capture_output=True, timeout=90).returncode == 0:
+                return None
+        except subprocess.TimeoutExpired:
+            pass
+    return "no registry of Python packages is reached"
+
+
+def is_installed() -> bool:
+    done = PYTHON / ".installed"
+    return done.exists() and done.read_text() == digest()
+
+
+def digest() -> str:
+    return hashlib.sha256((HERE / "requirements.txt").read_bytes()).hexdigest()
 
 
 def install() -> None:
     """The clients at the versions of the lock file; again when that changes."""
-    wanted, done = HERE / "requirements.txt", PYTHON / ".installed"
-    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if done.exists() and done.read_text() == digest:
+    if is_installed():
         return
+    wanted, began = HERE / "requirements.txt", time.monotonic()
     print(f"admin: installing {wanted.name}", flush=True)
     PYTHON.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", PYTHON], check=True)
     subprocess.run([PYTHON / "bin/pip", "install", "-q", "--no-deps", "-r", wanted], check=True)
-    done.write_text(digest)
+    (PYTHON / ".installed").write_text(digest())
+    print(f"admin: installed in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def client(gateway: place.Gateway, _) -> None:
@@ -55,6 +88,8 @@ def by_curl(gateway: place.Gateway, _) -> None:
     for url in (gateway.admin, gateway.client):
         curl = documented.Curl(url, place.MASTER, gateway.client)
         documented.life(curl)
+        documented.groups(curl)
+        documented.models(curl)
         documented.reports(curl)
 
 
@@ -141,7 +176,11 @@ def main() -> int:
     parser.add_argument("--check", action="append", choices=ALL)
     parser.add_argument("--examples", type=int, default=40, help="odd requests of each kind to each route")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--if-possible", action="store_true", help="exit 0 where the clients cannot be installed")
     options = parser.parse_args()
+    if options.if_possible and (why := missing()):
+        print(f"admin: SKIPPED, nothing was tried: {why}")
+        return 0
     install()
     stores = ["sqlite"] + (["postgres"] if os.environ.get("TEST_DATABASE_URL") else [])
     failed = []
@@ -150,10 +189,12 @@ def main() -> int:
             for name in options.check or ALL:
                 database = fresh_postgres() if store == "postgres" else None
                 print(f"admin: {name} on {store}", flush=True)
+                began = time.monotonic()
                 try:
                     with place.gateway(provider_url, database) as gateway:
                         ALL[name](gateway, options)
                         nothing_is_told(gateway)
+                    print(f"admin: {name} on {store}: {time.monotonic() - began:.0f} s", flush=True)
                 except (AssertionError, subprocess.CalledProcessError) as error:
                     failed.append(f"{name} on {store}")
                     print(f"admin: {name} on {store} FAILED\n{error}", flush=True)

@@ -1,5 +1,6 @@
-//! Guesses at keys are few: each address has a budget of wrong ones, and whoever has used it up is not
-//! listened to until some of it has come back, whatever the next key is.
+//! Guesses at keys are few: each address has a budget of wrong ones, and from whoever has used it up no other
+//! wrong one is answered until some of it has come back. A key that is right always passes: behind a load
+//! balancer all have one address, and none of them shall keep the others out.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -35,7 +36,7 @@ impl Default for Logins {
 }
 
 impl Logins {
-    /// How long an address is not listened to; `None` where it is.
+    /// How long no guess of an address is answered; `None` where the next one is.
     pub(super) fn barred(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let budget = self.addresses.get(&network(address))?.at(now);
         let missing = 1.0 - budget.left;

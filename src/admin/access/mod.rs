@@ -19,7 +19,7 @@ use axum::{
 use log::Level;
 
 use super::{
-    Origin, Server,
+    Door, Origin, Server,
     operation::{Doing, Reach, Route},
     refusal::{Refusal, Shape, away},
 };
@@ -30,6 +30,9 @@ use crate::{
 pub(in crate::admin) use logins::Logins;
 pub(in crate::admin) use scope::Scope;
 pub use scope::{Grant, PERMISSION};
+
+/// What records call whoever types commands where the store is.
+const CONSOLE: &str = "cli";
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -49,6 +52,20 @@ impl Caller {
             scope: Scope::Nobody,
             identity: None,
         }
+    }
+
+    /// Whoever types commands where the store is.
+    fn console() -> Self {
+        Caller {
+            name: CONSOLE.into(),
+            scope: Scope::All { writes: true },
+            identity: None,
+        }
+    }
+
+    /// Whether it is whoever types commands where the store is.
+    pub(super) fn is_console(&self) -> bool {
+        self.identity.is_none() && &*self.name == CONSOLE
     }
 
     /// The id of its key in the store.
@@ -109,26 +126,18 @@ pub(super) async fn login(
     headers: &HeaderMap,
     origin: Origin,
 ) -> Result<Caller, Refusal> {
+    if origin.door == Door::Console {
+        return Ok(Caller::console());
+    }
     let gateway = &server.gateway;
     let snapshot = gateway.hold_snapshot();
     let has_master = snapshot.config.auth.master_key.is_some();
     let Some(sent) = auth::client_key(headers, None) else {
-        return match has_master || origin.is_client_port {
+        return match has_master || origin.door == Door::Client {
             true => Err(missing()),
             false => by_loopback(headers, origin),
         };
     };
-    let address = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if let Some(wait) = server.logins.barred(address, Instant::now()) {
-        return Err(Refusal {
-            retry_after: Some(wait.as_secs() + 1),
-            ..Refusal::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_logins",
-                "Too many wrong keys came from this address; try again later.",
-            )
-        });
-    }
     let identity = match snapshot.keys.find(&sent) {
         Ok(identity) => identity,
         Err(error @ GatewayError::Starting) => {
@@ -137,10 +146,7 @@ pub(super) async fn login(
                 ..error.into()
             });
         }
-        Err(error) => {
-            server.logins.failed(address, Instant::now());
-            return Err(wrong(&error, address, has_master));
-        }
+        Err(error) => return Err(guessed(server, &error, origin, has_master)),
     };
     let store: Option<Arc<Store>> = gateway.store.load_full();
     let scope = Scope::of(&identity, store.as_deref()).await;
@@ -167,6 +173,24 @@ fn missing() -> Refusal {
         "Send the master key, or a key with an `admin` grant, as `Authorization: Bearer KEY` or \
          `X-API-Key`.",
     )
+}
+
+/// Answers a wrong key, which counts against the address that it came from.
+fn guessed(server: &Server, error: &GatewayError, origin: Origin, has_master: bool) -> Refusal {
+    let now = Instant::now();
+    let address = origin.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(wait) = server.logins.barred(address, now) else {
+        server.logins.failed(address, now);
+        return wrong(error, address, has_master);
+    };
+    Refusal {
+        retry_after: Some(wait.as_secs() + 1),
+        ..Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_logins",
+            "Too many wrong keys came from this address; try again later.",
+        )
+    }
 }
 
 /// Why is for the operator alone.

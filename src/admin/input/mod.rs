@@ -111,7 +111,8 @@ fn without_value(why: &str) -> String {
 pub(super) fn query<T: Part>(uri: &Uri, shape: Shape) -> Result<T, Refusal> {
     // LiteLLM's clients send `name=` for what they leave open.
     let text = uri.query().unwrap_or_default();
-    let cleaned = text.split('&').filter(|pair| !pair.ends_with('='));
+    let is_said = |pair: &&str| !matches!(pair.split_once('='), Some((_, "")));
+    let cleaned = text.split('&').filter(is_said);
     let cleaned = cleaned.collect::<Vec<_>>().join("&");
     let cleaned = match shape {
         Shape::LiteLlm => cleaned.as_str(),
@@ -155,6 +156,22 @@ mod tests {
             let refusal = body::<Some>(json.as_bytes(), Shape::Own).unwrap_err();
             assert_eq!(refusal.status, 400);
             assert!(!refusal.message.contains("canary"), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn what_litellms_clients_leave_open_is_dropped_and_nothing_else() {
+        let read = |text: &str| {
+            let uri: Uri = format!("/x?count=1&{text}").parse().unwrap();
+            query::<Some>(&uri, Shape::LiteLlm).unwrap().name
+        };
+        assert_eq!(read("name="), None);
+        for (text, name) in [
+            ("name=Zm9vYg==", "Zm9vYg=="),
+            ("name==", "="),
+            ("name=a%3D", "a="),
+        ] {
+            assert_eq!(read(text).as_deref(), Option::Some(name), "{text}");
         }
     }
 

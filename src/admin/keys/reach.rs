@@ -10,12 +10,29 @@ use crate::store::{
     List, Store, StoreError, keys::Key, projects::Project, teams::Team, users::User,
 };
 
+/// How many teams of one user are looked at.
+const MAX_TEAMS: usize = 1000;
+
+/// The user whose keys an ordinary key sees beside itself, and the team whose part of them alone: whoever
+/// administrates a team makes keys for its members, and such a key speaks no further for its user.
+fn user(caller: &Caller) -> Option<(&str, Option<&str>)> {
+    let identity = caller.identity.as_deref()?;
+    Some((identity.user.as_deref()?, identity.team.as_deref()))
+}
+
 /// Whether the caller may see a key.
 pub(in crate::admin) fn sees(caller: &Caller, key: &Key) -> bool {
     match &caller.scope {
         Scope::All { .. } => true,
         Scope::Team { id, .. } => key.team_id.as_deref() == Some(&**id),
-        Scope::Own => caller.key_id().is_some_and(|id| **id == *key.id),
+        Scope::Own => {
+            let is_itself = caller.key_id().is_some_and(|id| **id == *key.id);
+            is_itself
+                || user(caller).is_some_and(|(user, team)| {
+                    key.user_id.as_deref() == Some(user)
+                        && (team.is_none() || key.team_id.as_deref() == team)
+                })
+        }
         Scope::Nobody => false,
     }
 }
@@ -25,11 +42,36 @@ pub(in crate::admin) fn seen_by(caller: &Caller, list: List) -> List {
     match &caller.scope {
         Scope::All { .. } => list,
         Scope::Team { id, .. } => list.equals("team_id", &**id),
-        Scope::Own | Scope::Nobody => {
-            let own = caller.key_id().map_or("", |id| id);
-            list.equals("id", own)
-        }
+        Scope::Own | Scope::Nobody => match user(caller) {
+            Some((user, None)) => list.equals("user_id", user),
+            Some((user, Some(team))) => list.equals("user_id", user).equals("team_id", team),
+            None => {
+                let own = caller.key_id().map_or("", |id| id);
+                list.equals("id", own)
+            }
+        },
     }
+}
+
+/// The same, and those of the teams that an ordinary key's user administrates.
+///
+/// # Errors
+/// 503.
+pub(in crate::admin) async fn seen_with_teams(
+    store: &Store,
+    caller: &Caller,
+    list: List,
+) -> Result<List, Refusal> {
+    let (Scope::Own, Some((user, None))) = (&caller.scope, user(caller)) else {
+        return Ok(seen_by(caller, list));
+    };
+    let places = store.memberships(user).await?.into_iter();
+    let teams = places.filter(|place| place.role == "admin");
+    let teams = teams.take(MAX_TEAMS).map(|place| place.team_id);
+    Ok(list.either(vec![
+        ("user_id", vec![user.to_owned()]),
+        ("team_id", teams.collect()),
+    ]))
 }
 
 /// The key that is meant, by id, text, hash or label.

@@ -1,7 +1,7 @@
-//! `/user/daily/activity`, `/team/daily/activity`, `/tag/daily/activity`: what each day came to, and by which models,
-//! providers and keys.
+//! `/global/activity/cache_hits`, `/global/activity/exceptions`: how requests ended, from the log of requests,
+//! so that they reach back no further than it does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,341 +9,192 @@ use serde_json::{Value, json};
 
 use super::{
     Object,
-    fields::Count,
-    global::team_names,
-    logs::{account, keys},
-    object, rows,
-    spend::Days,
+    global::short,
+    logs::call_type,
+    object,
+    spend::{DAY, Days},
 };
 use crate::{
     admin::{
         input::{Anything, Time},
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
-        usage::of_caller,
     },
-    price::Usd,
-    store::{
-        keys::Key,
-        report::{By, Sum, Which},
-    },
+    store::report::{By, Outcome, Which},
 };
 
-/// How many sums an answer is made from.
-const MAX_SUMS: i64 = 50_000;
-/// Days of a page, unless said, and at most.
-const USUAL_DAYS: u64 = 50;
-const MAX_DAYS: u64 = 1000;
+/// How many names are offered to choose from.
+const MAX_OFFERED: i64 = 1000;
 
-/// Which days, and whose.
+/// Which requests.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(in crate::admin) struct ActivityQuery {
+pub(in crate::admin) struct CacheQuery {
     /// The first day: `2026-01-01`.
     start_date: Option<Time>,
-    /// The last one.
+    /// The last day.
     end_date: Option<Time>,
-    /// Those that this model served.
-    model: Option<String>,
-    /// A key's text, hash or id.
-    api_key: Option<String>,
-    /// Of `/user/daily/activity`: this user's alone.
-    user_id: Option<String>,
-    /// Of `/team/daily/activity`: these teams alone, with commas between.
-    team_ids: Option<String>,
-    /// All teams but these.
-    exclude_team_ids: Option<String>,
-    /// Of `/tag/daily/activity`: these tags alone, with commas between.
-    tags: Option<String>,
-    /// Which page; the first unless said.
-    page: Option<Count>,
-    /// Days of a page; 50 unless said.
-    page_size: Option<Count>,
+    /// Those of the keys that are called so.
+    key_aliases: Option<String>,
+    /// Those that that model served.
+    models: Option<String>,
 }
 
-/// What days are told apart by besides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entity {
-    User,
-    Team,
-    Tag,
-}
+/// Answers what the cache did.
+pub(in crate::admin) struct CacheHits;
 
-/// What some requests come to.
-#[derive(Debug, Clone, Copy, Default)]
-struct Metrics {
-    spend: Usd,
-    input: i64,
-    output: i64,
-    cached: i64,
-    cache_write: i64,
-    requests: i64,
-    failures: i64,
-}
+impl Operation for CacheHits {
+    const ROUTE: Route = Route::get(
+        "/global/activity/cache_hits",
+        Reach::All,
+        "How many requests were answered from the cache, by a provider, or not at all, between two dates.",
+    )
+    .of_litellm();
+    type Query = CacheQuery;
+    type Body = Anything;
+    type Answer = Object;
 
-impl Metrics {
-    fn add(&mut self, sum: &Sum) {
-        self.spend += sum.cost;
-        self.input = self.input.saturating_add(sum.input_tokens);
-        self.output = self.output.saturating_add(sum.output_tokens);
-        self.cached = self.cached.saturating_add(sum.cached_tokens);
-        self.cache_write = self.cache_write.saturating_add(sum.cache_write_tokens);
-        self.requests = self.requests.saturating_add(sum.requests);
-        self.failures = self.failures.saturating_add(sum.failures);
-    }
-
-    /// `SpendMetrics`; each name with `prefix` before it.
-    fn object(&self, prefix: &str) -> Object {
-        let fields = [
-            ("spend", rows::dollars(self.spend)),
-            ("prompt_tokens", self.input.into()),
-            ("completion_tokens", self.output.into()),
-            (
-                "total_tokens",
-                self.input.saturating_add(self.output).into(),
-            ),
-            ("cache_read_input_tokens", self.cached.into()),
-            ("cache_creation_input_tokens", self.cache_write.into()),
-            ("api_requests", self.requests.into()),
-            (
-                "successful_requests",
-                (self.requests - self.failures).into(),
-            ),
-            ("failed_requests", self.failures.into()),
-        ];
-        let named = fields.map(|(name, value)| (format!("{prefix}{name}"), value));
-        named.into_iter().collect()
-    }
-}
-
-/// By name, with the keys that have a part in it.
-#[derive(Debug, Default)]
-struct Group(BTreeMap<String, (Metrics, BTreeMap<String, Metrics>)>);
-
-impl Group {
-    fn add(&mut self, name: &str, key: &str, sum: &Sum) {
-        let (metrics, keys) = self.0.entry(name.to_owned()).or_default();
-        metrics.add(sum);
-        if !key.is_empty() {
-            keys.entry(key.to_owned()).or_default().add(sum);
-        }
-    }
-
-    fn json(&self, known: &Known, metadata: impl Fn(&str) -> Value) -> Value {
-        let one = |(name, (metrics, keys)): (&String, &(Metrics, BTreeMap<String, Metrics>))| {
-            let value = json!({
-                "metrics": metrics.object(""), "metadata": metadata(name),
-                "api_key_breakdown": known.keys(keys),
-            });
-            (name.clone(), value)
+    async fn run(call: Call, query: CacheQuery, _: Anything) -> Result<Object, Refusal> {
+        let store = call.store()?;
+        let days = Days {
+            start_date: query.start_date,
+            end_date: query.end_date,
         };
-        Value::Object(self.0.iter().map(one).collect())
-    }
-}
-
-/// A day.
-#[derive(Debug, Default)]
-struct Day {
-    metrics: Metrics,
-    models: Group,
-    providers: Group,
-    entities: Group,
-    keys: BTreeMap<String, Metrics>,
-}
-
-/// What people call keys and teams.
-struct Known {
-    keys: BTreeMap<String, Key>,
-    teams: BTreeMap<String, String>,
-}
-
-impl Known {
-    fn keys(&self, keys: &BTreeMap<String, Metrics>) -> Value {
-        let one = |(id, metrics): (&String, &Metrics)| {
-            let key = self.keys.get(id);
-            let value = json!({
-                "metrics": metrics.object(""),
-                "metadata": {
-                    "key_alias": key.and_then(|key| key.label.as_ref()),
-                    "team_id": key.and_then(|key| key.team_id.as_ref()),
-                },
-            });
-            (key.map_or_else(|| id.clone(), Key::token), value)
+        let (which, all) = (days.needed()?, days.needed()?);
+        let which = Which {
+            model: query.models,
+            ..which
         };
-        Value::Object(keys.iter().map(one).collect())
-    }
-}
-
-async fn answer(
-    call: &Call,
-    query: ActivityQuery,
-    entity: Entity,
-    is_paged: bool,
-) -> Result<Object, Refusal> {
-    let which = which(call, &query).await?;
-    let by: &[By] = match entity {
-        Entity::Tag => &[By::Day, By::Tag],
-        Entity::User => &[By::Day, By::User, By::Key, By::Provider, By::Model],
-        Entity::Team => &[By::Day, By::Team, By::Key, By::Provider, By::Model],
-    };
-    let mut sums = call.store()?.report(&which, by, MAX_SUMS).await?;
-    let (wanted, unwanted) = match entity {
-        Entity::Team => (names(&query.team_ids), names(&query.exclude_team_ids)),
-        Entity::Tag => (names(&query.tags), BTreeSet::new()),
-        Entity::User => Default::default(),
-    };
-    sums.retain(|sum| {
-        let name = sum.of.get(1).map_or("", String::as_str);
-        (wanted.is_empty() || wanted.contains(name)) && !unwanted.contains(name)
-    });
-    let mut days: BTreeMap<i64, Day> = BTreeMap::new();
-    for sum in &sums {
-        put(&mut days, sum, entity);
-    }
-    let known = known(call, &days, entity).await?;
-    let (page, size) = page(&query)?;
-    let size = if is_paged { size } else { usize::MAX };
-    let pages = days.len().div_ceil(size).max(1);
-    let mut total = Metrics::default();
-    let shown: Vec<(&i64, &Day)> = days
-        .iter()
-        .rev()
-        .skip((page - 1).saturating_mul(size))
-        .take(size)
-        .collect();
-    let on_page: BTreeSet<i64> = shown.iter().map(|(day, _)| **day).collect();
-    let is_shown = |sum: &&Sum| on_page.contains(&at(sum));
-    sums.iter().filter(is_shown).for_each(|sum| total.add(sum));
-    let results: Vec<Value> = shown
-        .iter()
-        .map(|(at, day)| result(**at, day, &known, entity))
-        .collect();
-    let mut metadata = total.object("total_");
-    metadata.extend(object(json!({
-        "page": page, "total_pages": pages, "has_more": page < pages,
-    })));
-    Ok(object(json!({"results": results, "metadata": metadata})))
-}
-
-fn result(at: i64, day: &Day, known: &Known, entity: Entity) -> Value {
-    let none = |_: &str| json!({});
-    let of_entity = |id: &str| match entity {
-        Entity::Team => json!({"team_alias": known.teams.get(id)}),
-        _ => json!({}),
-    };
-    json!({
-        "date": Time(at).day(),
-        "metrics": day.metrics.object(""),
-        "breakdown": {
-            "models": day.models.json(known, none), "model_groups": day.models.json(known, none),
-            "providers": day.providers.json(known, none), "mcp_servers": {}, "endpoints": {},
-            "entities": day.entities.json(known, of_entity), "api_keys": known.keys(&day.keys),
-        },
-    })
-}
-
-fn at(sum: &Sum) -> i64 {
-    sum.of.first().and_then(|day| day.parse().ok()).unwrap_or(0)
-}
-
-fn put(days: &mut BTreeMap<i64, Day>, sum: &Sum, entity: Entity) {
-    let of = |at: usize| sum.of.get(at).map_or("", String::as_str);
-    let day = days.entry(at(sum)).or_default();
-    day.metrics.add(sum);
-    let key = of(2);
-    if !of(1).is_empty() {
-        day.entities.add(of(1), key, sum);
-    }
-    if entity == Entity::Tag {
-        return;
-    }
-    if !key.is_empty() {
-        day.keys.entry(key.to_owned()).or_default().add(sum);
-    }
-    for (group, name) in [(&mut day.providers, of(3)), (&mut day.models, of(4))] {
-        if !name.is_empty() {
-            group.add(name, key, sum);
-        }
-    }
-}
-
-async fn which(call: &Call, query: &ActivityQuery) -> Result<Which, Refusal> {
-    let days = Days {
-        start_date: query.start_date,
-        end_date: query.end_date,
-    };
-    let mut which = days.needed()?;
-    which.model.clone_from(&query.model);
-    which.user.clone_from(&query.user_id);
-    if let Some(key) = &query.api_key {
-        which.account = Some(account(call, key).await?);
-    }
-    of_caller(&call.caller, &mut which)?;
-    Ok(which)
-}
-
-async fn known(call: &Call, days: &BTreeMap<i64, Day>, entity: Entity) -> Result<Known, Refusal> {
-    let ids: BTreeSet<&String> = days.values().flat_map(|day| day.keys.keys()).collect();
-    let mut known = BTreeMap::new();
-    let ids: Vec<String> = ids.into_iter().cloned().collect();
-    for some in ids.chunks(500) {
-        known.extend(keys(call, some.to_vec()).await?);
-    }
-    let teams = match entity {
-        Entity::Team => {
-            let ids = days.values().flat_map(|day| day.entities.0.keys());
-            team_names(call, ids.map(String::as_str)).await?
-        }
-        _ => BTreeMap::new(),
-    };
-    Ok(Known { keys: known, teams })
-}
-
-fn names(list: &Option<String>) -> BTreeSet<&str> {
-    let list = list.as_deref().unwrap_or_default().split(',');
-    list.map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
-fn page(query: &ActivityQuery) -> Result<(usize, usize), Refusal> {
-    let page = query.page.map_or(1, |page| page.0);
-    let size = query.page_size.map_or(USUAL_DAYS, |size| size.0);
-    if page == 0 || !(1..=MAX_DAYS).contains(&size) {
-        let message = format!("`page` is a number from 1, `page_size` one from 1 to {MAX_DAYS}.");
-        return Err(Refusal::invalid(Some("page_size"), message));
-    }
-    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Ok((number(page), number(size)))
-}
-
-macro_rules! activity {
-    ($($name:ident $path:literal $reach:ident $entity:ident $is_paged:literal $what:literal;)*) => {
-        $(
-            #[doc = $what]
-            pub(in crate::admin) struct $name;
-
-            impl Operation for $name {
-                const ROUTE: Route = Route::get($path, Reach::$reach, $what).of_litellm();
-                type Query = ActivityQuery;
-                type Body = Anything;
-                type Answer = Object;
-
-                async fn run(call: Call, query: ActivityQuery, _: Anything) -> Result<Object, Refusal> {
-                    answer(&call, query, Entity::$entity, $is_paged).await
-                }
+        let outcomes = store.outcomes(&which, query.key_aliases.as_deref()).await?;
+        let (mut groups, mut total) = (BTreeMap::<&str, Ended>::new(), Ended::default());
+        let mut errors: BTreeMap<(&str, i64, String), i64> = BTreeMap::new();
+        for outcome in &outcomes {
+            let kind = call_type(&outcome.path);
+            groups.entry(kind).or_default().add(outcome);
+            total.add(outcome);
+            if outcome.is_failure() {
+                let class = outcome
+                    .error
+                    .clone()
+                    .unwrap_or_else(|| "Unknown".to_owned());
+                *errors.entry((kind, outcome.status, class)).or_default() += outcome.count;
             }
-        )*
-    };
+        }
+        let groups: Vec<Value> = groups.iter().map(|(kind, ended)| ended.row(kind)).collect();
+        let errors = errors.into_iter().map(|((kind, status, class), count)| {
+            json!({
+                "call_type": kind, "error_code": status.to_string(), "error_class": class, "count": count,
+            })
+        });
+        let names = async |by| -> Result<Vec<String>, Refusal> {
+            let sums = store.report(&all, &[by], MAX_OFFERED).await?.into_iter();
+            let mut names: Vec<String> = match by {
+                By::Key => sums.filter_map(|sum| sum.label).collect(),
+                _ => sums.filter_map(|sum| sum.of.into_iter().next()).collect(),
+            };
+            names.retain(|name| !name.is_empty());
+            names.sort();
+            names.dedup();
+            Ok(names)
+        };
+        Ok(object(json!({
+            "groups": groups, "totals": total.totals(),
+            "filter_options": {"key_aliases": names(By::Key).await?, "models": names(By::Model).await?},
+            "error_breakdown": errors.collect::<Vec<Value>>(),
+        })))
+    }
 }
 
-activity! {
-    OfUsers "/user/daily/activity" Anyone User true
-        "What each day came to, by model, provider, key and user; the newest first, a page of days at a time.";
-    OfUsersAtOnce "/user/daily/activity/aggregated" Anyone User false
-        "The same, all days at once.";
-    OfTeams "/team/daily/activity" Anyone Team true
-        "What each day came to, by model, provider, key and team.";
-    OfTags "/tag/daily/activity" All Tag true
-        "What each day came to by tag; a request of several tags counts for each.";
+/// How requests ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ended {
+    answered: i64,
+    hits: i64,
+    failed: i64,
+    tokens_of_hits: i64,
+    tokens_made: i64,
+}
+
+impl Ended {
+    fn add(&mut self, outcome: &Outcome) {
+        let (count, tokens) = match (outcome.is_failure(), outcome.is_hit) {
+            (true, _) => (&mut self.failed, &mut self.tokens_made),
+            (false, true) => (&mut self.hits, &mut self.tokens_of_hits),
+            (false, false) => (&mut self.answered, &mut self.tokens_made),
+        };
+        *count += outcome.count;
+        *tokens += outcome.output_tokens;
+    }
+
+    fn row(&self, kind: &str) -> Value {
+        json!({
+            "call_type": kind, "api_requests": self.answered, "cache_hits": self.hits,
+            "failed_requests": self.failed, "cached_completion_tokens": self.tokens_of_hits,
+            "generated_completion_tokens": self.tokens_made,
+        })
+    }
+
+    fn totals(&self) -> Value {
+        let all = self.answered + self.hits;
+        let ratio = if all == 0 {
+            0.0
+        } else {
+            self.hits as f64 / all as f64
+        };
+        json!({
+            "api_requests": self.answered, "cache_hits": self.hits, "failed_requests": self.failed,
+            "cached_completion_tokens": self.tokens_of_hits, "cache_hit_ratio": ratio,
+        })
+    }
+}
+
+/// Which requests.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::admin) struct ExceptionQuery {
+    /// The first day: `2026-01-01`.
+    start_date: Option<Time>,
+    /// The last day.
+    end_date: Option<Time>,
+    /// The name that was asked for.
+    model_group: Option<String>,
+}
+
+/// Answers how often too much was asked for.
+pub(in crate::admin) struct Exceptions;
+
+impl Operation for Exceptions {
+    const ROUTE: Route = Route::get(
+        "/global/activity/exceptions",
+        Reach::All,
+        "How many requests for a model ended with 429, on each day between two dates.",
+    )
+    .of_litellm();
+    type Query = ExceptionQuery;
+    type Body = Anything;
+    type Answer = Object;
+
+    async fn run(call: Call, query: ExceptionQuery, _: Anything) -> Result<Object, Refusal> {
+        let Some(model) = &query.model_group else {
+            return Err(Refusal::invalid(
+                Some("model_group"),
+                "`model_group` is needed.",
+            ));
+        };
+        let days = Days {
+            start_date: query.start_date,
+            end_date: query.end_date,
+        };
+        let counts = call
+            .store()?
+            .ended_with(&days.needed()?, model, 429, DAY)
+            .await?;
+        let rows = counts.iter().map(
+            |(day, count)| json!({"date": short(Time(*day)), "num_rate_limit_exceptions": count}),
+        );
+        Ok(object(json!({
+            "daily_data": rows.collect::<Vec<Value>>(),
+            "sum_num_rate_limit_exceptions": counts.iter().map(|(_, count)| count).sum::<i64>(),
+        })))
+    }
 }

@@ -2,8 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::{Object, fields::Common, named, rows};
+use super::{Object, fields::Common, named, object, rows};
 use crate::{
     admin::{
         entity::new_id,
@@ -90,6 +91,72 @@ impl Operation for ListAll {
         let list = List::default().page(MAX_LISTED, 0);
         let budgets = call.store()?.list::<Budget>(&list).await?;
         Ok(budgets.iter().map(rows::budget).collect())
+    }
+}
+
+/// Which budget.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::admin) struct SettingsQuery {
+    budget_id: Option<String>,
+}
+
+/// What may be said of a budget: LiteLLM's name for it, of which type it is, and what it means.
+const SETTINGS: [(&str, &str, &str); 7] = [
+    (
+        "max_parallel_requests",
+        "Integer",
+        "Requests that may be under way at once.",
+    ),
+    ("tpm_limit", "Integer", "Tokens a minute."),
+    ("rpm_limit", "Integer", "Requests a minute."),
+    (
+        "budget_duration",
+        "String",
+        "After how long it begins anew: `30s`, `12h`, `30d`, `1mo`.",
+    ),
+    ("max_budget", "Float", "Dollars that may be spent."),
+    (
+        "soft_budget",
+        "Float",
+        "Dollars after which it is said that much has been spent.",
+    ),
+    (
+        "model_max_budget",
+        "Object",
+        "Dollars that may be spent for each model.",
+    ),
+];
+
+/// Shows what may be said of a budget, and what is.
+pub(in crate::admin) struct Settings;
+
+impl Operation for Settings {
+    const ROUTE: Route = Route::get(
+        "/budget/settings",
+        Reach::All,
+        "What may be said of a budget, and what is said of this one.",
+    )
+    .of_litellm();
+    type Query = SettingsQuery;
+    type Body = Anything;
+    type Answer = Vec<Object>;
+
+    async fn run(call: Call, query: SettingsQuery, _: Anything) -> Result<Vec<Object>, Refusal> {
+        let Some(id) = &query.budget_id else {
+            return Err(Refusal::invalid(
+                Some("budget_id"),
+                "`budget_id` is needed.",
+            ));
+        };
+        let row = rows::budget(&call.store()?.get::<Budget>(id).await?);
+        let setting = |(name, kind, what): &(&str, &str, &str)| {
+            object(json!({
+                "field_name": name, "field_type": kind, "field_description": what,
+                "field_value": row.get(*name), "stored_in_db": true, "field_default_value": null,
+            }))
+        };
+        Ok(SETTINGS.iter().map(setting).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Object, object};
+use super::{Object, models::ours, object};
 use crate::{
     admin::{
         input::{Anything, Patch},
@@ -77,7 +77,7 @@ impl Operation for New {
             .as_ref()
             .and_then(Value::as_str)
             .unwrap_or("openai");
-        let provider = provider.to_ascii_lowercase();
+        let provider = ours(&provider.to_ascii_lowercase());
         known(&call, &store, &provider).await?;
         let mut credential = Credential::new(&provider);
         credential.id = body.credential_name;

@@ -50,7 +50,7 @@ fn of(sum: &Sum, at: usize) -> &str {
 }
 
 /// `Jan 22`.
-fn short(day: Time) -> String {
+pub(super) fn short(day: Time) -> String {
     let text = day.day();
     let month = text.get(5..7).and_then(|month| month.parse::<usize>().ok());
     let name = month.and_then(|month| MONTHS.get(month.checked_sub(1)?));
@@ -539,7 +539,7 @@ impl Operation for Reset {
                 "Only the master key resets all spending.",
             ));
         }
-        call.store()?.reset_spent().await?;
+        call.gateway.reset_spent(&*call.store()?).await?;
         Ok(object(json!({
             "message": "Spend for all API Keys and Teams reset successfully", "status": "success",
         })))

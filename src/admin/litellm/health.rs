@@ -6,11 +6,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Object, object};
-use crate::admin::{
-    health::{self, ProviderReport},
-    input::Anything,
-    operation::{Call, Operation, Reach, Route},
-    refusal::Refusal,
+use crate::{
+    admin::{
+        health::{self, ProviderReport},
+        input::Anything,
+        operation::{Call, Operation, Reach, Route},
+        refusal::Refusal,
+    },
+    gateway::management::readiness,
 };
 
 /// Which model.
@@ -172,12 +175,48 @@ impl Operation for Readiness {
                 ..Refusal::new(status, "not_ready", "The gateway takes no requests now.")
             });
         }
-        let is_open = call.gateway.store.load().is_some();
-        let db = if is_open {
-            "connected"
-        } else {
-            "Not connected"
-        };
-        Ok(object(json!({"status": "healthy", "db": db})))
+        let settings = &call.snapshot.config.cache;
+        Ok(object(readiness(&call.gateway, settings)))
+    }
+}
+
+/// The same for those who have a key.
+pub(in crate::admin) struct ReadinessDetails;
+
+impl Operation for ReadinessDetails {
+    const ROUTE: Route = Route::get(
+        "/health/readiness/details",
+        Reach::Anyone,
+        "Whether requests can be taken, and by which version.",
+    )
+    .of_litellm();
+    type Query = Anything;
+    type Body = Anything;
+    type Answer = Object;
+
+    async fn run(call: Call, query: Anything, body: Anything) -> Result<Object, Refusal> {
+        let version = env!("CARGO_PKG_VERSION");
+        let mut ready = Readiness::run(call, query, body).await?;
+        ready.insert("gateway_version".into(), version.into());
+        Ok(ready)
+    }
+}
+
+/// Answers that the process is there, in older clients' words.
+pub(in crate::admin) struct Test;
+
+impl Operation for Test {
+    const ROUTE: Route = Route::get(
+        "/test",
+        Reach::Public,
+        "Whether the process is there; LiteLLM has `/health/liveliness` instead.",
+    )
+    .of_litellm();
+    type Query = Anything;
+    type Body = Anything;
+    type Answer = Object;
+
+    async fn run(_: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
+        Ok(object(json!({"route": "/test"})))
     }
 }

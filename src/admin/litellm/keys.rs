@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Object,
-    fields::{Common, Count, Span},
+    fields::{Common, Span},
     rows,
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
         access::Grant,
         input::{Anything, Patch},
         keys::{self, Rotation, reach},
-        list::{Order, Page, Paging},
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
     },
@@ -72,6 +71,12 @@ impl KeyBody {
             team_id,
             ..KeyBody::default()
         }
+    }
+
+    /// Which key is meant: its text, hash or id, or what people call it.
+    pub(super) fn reference(&self) -> Option<String> {
+        let key = self.key.as_ref().map(|key| key.expose().to_owned());
+        key.or_else(|| self.key_alias.value().cloned())
     }
 
     /// Carries it out.
@@ -183,8 +188,8 @@ pub(super) async fn generate(call: &Call, mut body: KeyBody) -> Result<Created, 
     body.apply(&mut key)?;
     let mut made = keys::make(call, key, custom).await?;
     if let Some(spend) = spend {
-        call.store()?
-            .set_spent(Kind::Key, &made.key.id, spend)
+        call.gateway
+            .set_spent(&*call.store()?, Kind::Key, &made.key.id, spend)
             .await?;
         made.key.stamps.spend = spend;
     }
@@ -244,28 +249,32 @@ impl Operation for Update {
     type Body = KeyBody;
     type Answer = Object;
 
-    async fn run(call: Call, _: Anything, mut body: KeyBody) -> Result<Object, Refusal> {
-        let spend = body.spend(&call)?;
-        let named = body.key.take();
-        let reference = match (&named, body.key_alias.value()) {
-            (Some(key), _) => key.expose().to_owned(),
-            (None, Some(alias)) => alias.clone(),
-            (None, None) => {
-                return Err(Refusal::invalid(
-                    Some("key"),
-                    "`key` or `key_alias` is needed.",
-                ));
-            }
-        };
-        let mut key = keys::change(&call, &reference, |key| body.apply(key)).await?;
-        if let Some(spend) = spend {
-            call.store()?.set_spent(Kind::Key, &key.id, spend).await?;
-            key.stamps.spend = spend;
-        }
-        let mut row = rows::key(&key);
-        row.insert("key".into(), reference.into());
-        Ok(row)
+    async fn run(call: Call, _: Anything, body: KeyBody) -> Result<Object, Refusal> {
+        update(&call, body).await
     }
+}
+
+/// Changes the key that a body names.
+///
+/// # Errors
+/// 400, 403, 404, 409.
+pub(super) async fn update(call: &Call, mut body: KeyBody) -> Result<Object, Refusal> {
+    let spend = body.spend(call)?;
+    let Some(reference) = body.reference() else {
+        let message = "`key` or `key_alias` is needed.";
+        return Err(Refusal::invalid(Some("key"), message));
+    };
+    body.key = None;
+    let mut key = keys::change(call, &reference, |key| body.apply(key)).await?;
+    if let Some(spend) = spend {
+        call.gateway
+            .set_spent(&*call.store()?, Kind::Key, &key.id, spend)
+            .await?;
+        key.stamps = call.store()?.get::<Key>(&key.id).await?.stamps;
+    }
+    let mut row = rows::key(&key);
+    row.insert("key".into(), reference.into());
+    Ok(row)
 }
 
 /// Which keys.
@@ -273,9 +282,9 @@ impl Operation for Update {
 #[serde(default)]
 pub(in crate::admin) struct Named {
     /// Their texts, hashes or ids.
-    keys: Option<Vec<String>>,
+    pub(super) keys: Option<Vec<String>>,
     /// What people call them.
-    key_aliases: Option<Vec<String>>,
+    pub(super) key_aliases: Option<Vec<String>>,
 }
 
 /// Deletes keys.
@@ -333,103 +342,6 @@ async fn by_alias(call: &Call, alias: &str) -> Result<Key, Refusal> {
             Err(Refusal::invalid(Some("key_aliases"), message))
         }
         (None, _) => Err(Refusal::not_found(Key::WHAT, alias)),
-    }
-}
-
-/// Which keys are listed.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub(in crate::admin) struct ListQuery {
-    page: Option<Count>,
-    size: Option<Count>,
-    user_id: Option<String>,
-    team_id: Option<String>,
-    organization_id: Option<String>,
-    project_id: Option<String>,
-    key_hash: Option<String>,
-    key_alias: Option<String>,
-    return_full_object: Option<bool>,
-    sort_by: Option<String>,
-    sort_order: Option<Order>,
-}
-
-impl ListQuery {
-    fn size(&self) -> u64 {
-        self.size.map_or(10, |size| size.0)
-    }
-
-    fn number(&self) -> u64 {
-        self.page.map_or(1, |page| page.0)
-    }
-}
-
-impl Paging for ListQuery {
-    fn page(&self) -> (Option<u32>, Option<u32>) {
-        let offset = self.number().saturating_sub(1).saturating_mul(self.size());
-        let whole = |number: u64| Some(u32::try_from(number).unwrap_or(u32::MAX));
-        (whole(self.size()), whole(offset))
-    }
-
-    fn order(&self) -> (&'static str, bool) {
-        let column = match self.sort_by.as_deref() {
-            Some("key_alias") => "label",
-            Some("spend") => "spend",
-            Some("updated_at") => "updated_at",
-            Some("expires") => "expires_at",
-            Some("last_active") => "last_used_at",
-            Some("user_id") => "user_id",
-            Some("team_id") => "team_id",
-            _ => "created_at",
-        };
-        (column, self.sort_order.unwrap_or_default() == Order::Desc)
-    }
-}
-
-/// Lists keys.
-pub(in crate::admin) struct ListAll;
-
-impl Operation for ListAll {
-    const ROUTE: Route = Route::get("/key/list", Reach::Team, "Lists keys.").of_litellm();
-    type Query = ListQuery;
-    type Body = Anything;
-    type Answer = Object;
-
-    async fn run(call: Call, query: ListQuery, _: Anything) -> Result<Object, Refusal> {
-        if query.number() == 0 || !(1..=100).contains(&query.size()) {
-            let message = "`page` is a number from 1 on, `size` one from 1 to 100.";
-            return Err(Refusal::invalid(Some("size"), message));
-        }
-        let mut list = reach::seen_by(&call.caller, List::default());
-        for (column, value) in [
-            ("user_id", &query.user_id),
-            ("team_id", &query.team_id),
-            ("organization_id", &query.organization_id),
-            ("project_id", &query.project_id),
-            ("label", &query.key_alias),
-        ] {
-            if let Some(value) = value {
-                list = list.equals(column, value);
-            }
-        }
-        if let Some(hash) = &query.key_hash {
-            let hash = crate::identity::virtual_key::parse_hex(hash).unwrap_or_default();
-            list = list.equals("hash", hash);
-        }
-        let page: Page<Key> = Page::read::<Key>(&*call.store()?, list, &query).await?;
-        let is_full = query.return_full_object.unwrap_or(false);
-        let keys: Vec<Value> = page
-            .data
-            .iter()
-            .map(|key| match is_full {
-                true => rows::key(key).into(),
-                false => key.token().into(),
-            })
-            .collect();
-        let size = i64::try_from(query.size()).unwrap_or(1);
-        Ok(super::object(json!({
-            "keys": keys, "total_count": page.total, "current_page": query.number(),
-            "total_pages": (page.total + size - 1) / size,
-        })))
     }
 }
 

@@ -185,7 +185,7 @@ fn usage(row: &RequestRow) -> Value {
 }
 
 /// LiteLLM's name for what a route does.
-fn call_type(path: &str) -> &'static str {
+pub(super) fn call_type(path: &str) -> &'static str {
     let tail = path.strip_prefix("/v1").unwrap_or(path);
     match tail {
         "/chat/completions" => "acompletion",

@@ -4,18 +4,27 @@
 //! Shapes: BerriAI/litellm `litellm/proxy/_types.py`, `management_endpoints/*.py`,
 //! `spend_tracking/spend_management_endpoints.py`.
 
+pub(super) mod absent;
 pub(super) mod activity;
 pub(super) mod budgets;
+pub(super) mod bulk;
+pub(super) mod checks;
 pub(super) mod credentials;
+pub(super) mod daily;
 mod fields;
 pub(super) mod global;
 pub(super) mod health;
+pub(super) mod key_list;
+pub(super) mod key_pages;
 pub(super) mod keys;
 pub(super) mod logs;
+pub(super) mod members;
 pub(super) mod models;
+pub(super) mod roles;
 mod rows;
 pub(super) mod spend;
 pub(super) mod team_pages;
+pub(super) mod team_terms;
 pub(super) mod teams;
 pub(super) mod users;
 

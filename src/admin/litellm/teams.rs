@@ -1,36 +1,32 @@
 //! `/team/*`.
 
-use std::collections::HashMap;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Object,
     fields::{Common, Count},
+    members::{MemberBody, put},
     object, rows,
 };
 use crate::{
     admin::{
-        access::Scope,
+        access::{Caller, Scope},
         entity::new_id,
         input::{Anything, Patch},
+        keys::reach,
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
     },
-    identity::{Terms, period::Period},
-    price::Usd,
-    store::{
-        Kind, List, MAX_LENGTH, Record, Store,
-        keys::Key,
-        teams::{Member, Team},
-        users::User,
-    },
+    identity::Terms,
+    store::{Kind, List, MAX_LENGTH, Record, Store, keys::Key, teams::Team},
 };
 
 /// How many teams a list holds, and how many keys of one are shown.
 const MAX_LISTED: i64 = 1000;
+/// How many keys and members of each team a list shows, however many teams there are.
+const MIN_SHOWN: i64 = 10;
 
 /// What is said of a team.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -46,15 +42,6 @@ pub(in crate::admin) struct TeamBody {
     members_with_roles: Vec<MemberBody>,
     #[serde(flatten)]
     common: Common,
-}
-
-/// Somebody in a team, by id or by address.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-struct MemberBody {
-    user_id: Option<String>,
-    user_email: Option<String>,
-    role: Option<String>,
 }
 
 impl TeamBody {
@@ -95,7 +82,9 @@ impl TeamBody {
 
 /// The team that is meant, if the caller may see it.
 pub(super) async fn seen(call: &Call, store: &Store, id: &str) -> Result<Team, Refusal> {
-    let is_seen = call.caller.sees_all() || call.caller.team() == Some(id);
+    let is_seen = call.caller.sees_all()
+        || call.caller.team() == Some(id)
+        || is_own(&call.caller, store, id).await?;
     let found = match is_seen {
         true => store.find::<Team>(id).await?,
         false => None,
@@ -103,51 +92,21 @@ pub(super) async fn seen(call: &Call, store: &Store, id: &str) -> Result<Team, R
     found.ok_or_else(|| Refusal::not_found(Team::WHAT, id))
 }
 
-/// Puts somebody into a team. Who is not known yet becomes a user, as LiteLLM has it.
-async fn put(
-    call: &Call,
-    store: &Store,
-    team: &str,
-    who: MemberBody,
-    terms: Terms,
-) -> Result<Member, Refusal> {
-    let user = match (who.user_id, who.user_email) {
-        (Some(id), _) => match store.find::<User>(&id).await? {
-            Some(user) => user.id,
-            // Who administrates a team makes no users; a member need not be one.
-            None if !call.caller.sees_all() => id,
-            None => store.create(User::new(&id), call.by()).await?.id,
-        },
-        (None, Some(email)) => {
-            let list = List::default().equals("email", &email).page(1, 0);
-            match store.list::<User>(&list).await?.pop() {
-                Some(user) => user.id,
-                None if !call.caller.sees_all() => {
-                    return Err(Refusal::not_found(User::WHAT, &email));
-                }
-                None => {
-                    let user = User {
-                        email: Some(email),
-                        ..User::new(&new_id("user", None)?)
-                    };
-                    store.create(user, call.by()).await?.id
-                }
-            }
-        }
-        (None, None) => {
-            let message = "A member has a `user_id` or a `user_email`.";
-            return Err(Refusal::invalid(Some("user_id"), message));
-        }
+/// Whether it is an ordinary key's own team: the key's, or one that its user is in. A key of a team speaks for
+/// no other, for whoever administrates that team makes keys for its members.
+async fn is_own(caller: &Caller, store: &Store, id: &str) -> Result<bool, Refusal> {
+    let identity = caller.identity.as_deref();
+    let Some(identity) = identity.filter(|_| caller.scope == Scope::Own) else {
+        return Ok(false);
     };
-    let member = Member {
-        team_id: team.to_owned(),
-        user_id: user,
-        role: who.role.unwrap_or_else(|| "user".to_owned()),
-        terms,
-        created_at: 0,
-    };
-    store.put_member(&member).await?;
-    Ok(member)
+    Ok(match (&identity.team, &identity.user) {
+        (Some(team), _) => **team == *id,
+        (None, Some(user)) => {
+            let places = store.memberships(user).await?;
+            places.iter().any(|place| place.team_id == id)
+        }
+        (None, None) => false,
+    })
 }
 
 /// Makes a team.
@@ -190,8 +149,9 @@ pub(in crate::admin) struct Info;
 impl Operation for Info {
     const ROUTE: Route = Route::get(
         "/team/info",
-        Reach::Team,
-        "Shows a team, its keys and who is in it.",
+        Reach::Anyone,
+        "Shows a team, those of its keys that the caller may see, and who is in it; the caller's own unless \
+         one is named.",
     )
     .of_litellm();
     type Query = TeamQuery;
@@ -200,11 +160,13 @@ impl Operation for Info {
 
     async fn run(call: Call, query: TeamQuery, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let id = query.team_id.as_deref().or(call.caller.team());
+        let identity = call.caller.identity.as_deref();
+        let own = identity.and_then(|identity| identity.team.as_deref());
+        let id = query.team_id.as_deref().or(call.caller.team()).or(own);
         let id = id.ok_or_else(|| Refusal::invalid(Some("team_id"), "`team_id` is needed."))?;
         let team = seen(&call, &store, id).await?;
         let members = store.members(&team.id).await?;
-        let keys = List::default().equals("team_id", &team.id);
+        let keys = reach::seen_by(&call.caller, List::default()).equals("team_id", &team.id);
         let keys = store.list::<Key>(&keys.page(MAX_LISTED, 0)).await?;
         let keys: Vec<Object> = keys.iter().map(rows::key).collect();
         let memberships: Vec<Object> = members.iter().map(rows::membership).collect();
@@ -232,7 +194,8 @@ impl Operation for ListAll {
     const ROUTE: Route = Route::get(
         "/team/list",
         Reach::Team,
-        "Lists teams, at most a thousand at once.",
+        "Lists teams, at most a thousand at once, each with its newest keys: ten where there are a thousand \
+         teams, more where there are fewer. `keys_count` and `members_count` tell of those left out.",
     )
     .of_litellm();
     type Query = ListQuery;
@@ -258,21 +221,21 @@ impl Operation for ListAll {
         let list = list.page(MAX_LISTED, offset.saturating_mul(MAX_LISTED));
         let teams = store.list::<Team>(&list).await?;
         let ids: Vec<String> = teams.iter().map(|team| team.id.clone()).collect();
-        let keys = List::default().any_of("team_id", ids).page(MAX_LENGTH, 0);
-        let mut of_team: HashMap<String, Vec<Value>> = HashMap::new();
-        for key in store.list::<Key>(&keys).await? {
-            let Some(team) = &key.team_id else { continue };
-            let row = rows::key(&key).into();
-            of_team.entry(team.clone()).or_default().push(row);
-        }
+        let count = i64::try_from(ids.len()).unwrap_or(MAX_LISTED).max(1);
+        let shown = (MAX_LENGTH / count).clamp(MIN_SHOWN, MAX_LISTED);
+        let mut keys = store.keys_of_teams(&ids, shown).await?;
+        let mut members = store.members_of_teams(&ids, shown).await?;
         let mut listed = Vec::new();
         for team in &teams {
-            let members = store.members(&team.id).await?;
-            let memberships: Vec<Object> = members.iter().map(rows::membership).collect();
-            let mut row = rows::team(team, &members);
-            row.insert("team_memberships".into(), json!(memberships));
-            let keys = of_team.remove(&team.id).unwrap_or_default();
-            row.insert("keys".into(), keys.into());
+            let members = members.remove(&team.id).unwrap_or_default();
+            let keys = keys.remove(&team.id).unwrap_or_default();
+            let memberships: Vec<Object> = members.those.iter().map(rows::membership).collect();
+            let shown: Vec<Object> = keys.those.iter().map(rows::key).collect();
+            let mut row = rows::team(team, &members.those);
+            row.extend(object(json!({
+                "team_memberships": memberships, "members_count": members.count, "keys": shown,
+                "keys_count": keys.count,
+            })));
             listed.push(row);
         }
         Ok(listed)
@@ -308,8 +271,10 @@ impl Operation for Update {
         });
         let mut team = changed.await?;
         if let Some(spend) = spend {
-            store.set_spent(Kind::Team, &id, spend).await?;
-            team.stamps.spend = spend;
+            call.gateway
+                .set_spent(&store, Kind::Team, &id, spend)
+                .await?;
+            team.stamps = store.get::<Team>(&id).await?.stamps;
         }
         let members = store.members(&id).await?;
         Ok(object(
@@ -348,188 +313,6 @@ impl Operation for Delete {
             store.delete_owner::<Team>(id, "team_id", true).await?;
         }
         Ok(object(json!({ "deleted_teams": ids })))
-    }
-}
-
-/// Who comes into a team.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub(in crate::admin) struct Joining {
-    team_id: String,
-    member: Joiners,
-    #[serde(default)]
-    max_budget_in_team: Option<Usd>,
-    #[serde(default)]
-    budget_duration: Option<Period>,
-    #[serde(default)]
-    tpm_limit: Option<Count>,
-    #[serde(default)]
-    rpm_limit: Option<Count>,
-}
-
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Joiners {
-    One(MemberBody),
-    Several(Vec<MemberBody>),
-}
-
-fn place(
-    max: Option<Usd>,
-    period: Option<Period>,
-    tpm: Option<Count>,
-    rpm: Option<Count>,
-) -> Terms {
-    let mut terms = Terms::default();
-    (terms.budget.max, terms.budget.period) = (max, period);
-    terms.limits.tokens_per_minute = tpm.map(|count| count.0);
-    terms.limits.requests_per_minute = rpm.map(|count| count.0);
-    terms
-}
-
-/// Puts users into a team.
-pub(in crate::admin) struct AddMember;
-
-impl Operation for AddMember {
-    const ROUTE: Route =
-        Route::post("/team/member_add", Reach::Team, "Puts users into a team.").of_litellm();
-    type Query = Anything;
-    type Body = Joining;
-    type Answer = Object;
-
-    async fn run(call: Call, _: Anything, body: Joining) -> Result<Object, Refusal> {
-        let store = call.store()?;
-        let team = seen(&call, &store, &body.team_id).await?;
-        let terms = place(
-            body.max_budget_in_team,
-            body.budget_duration,
-            body.tpm_limit,
-            body.rpm_limit,
-        );
-        let joiners = match body.member {
-            Joiners::One(one) => vec![one],
-            Joiners::Several(several) => super::named("member", several)?,
-        };
-        let (mut users, mut memberships) = (Vec::new(), Vec::new());
-        for who in joiners {
-            let member = put(&call, &store, &team.id, who, terms.clone()).await?;
-            memberships.push(rows::membership(&member));
-            // What is known of a user is not all the team's business.
-            let known = match call.caller.sees_all() {
-                true => store.find::<User>(&member.user_id).await?,
-                false => None,
-            };
-            users.push(match known {
-                Some(user) => rows::user(&user, std::slice::from_ref(&member)),
-                None => object(json!({"user_id": member.user_id, "teams": [team.id]})),
-            });
-        }
-        let members = store.members(&team.id).await?;
-        let mut row = rows::team(&team, &members);
-        row.insert("updated_users".into(), json!(users));
-        row.insert("updated_team_memberships".into(), json!(memberships));
-        Ok(row)
-    }
-}
-
-/// Somebody's place in a team.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub(in crate::admin) struct Placed {
-    team_id: String,
-    #[serde(default)]
-    user_id: Option<String>,
-    #[serde(default)]
-    user_email: Option<String>,
-    #[serde(default)]
-    role: Option<String>,
-    #[serde(default)]
-    max_budget_in_team: Option<Usd>,
-    #[serde(default)]
-    budget_duration: Option<Period>,
-    #[serde(default)]
-    tpm_limit: Option<Count>,
-    #[serde(default)]
-    rpm_limit: Option<Count>,
-}
-
-async fn member(store: &Store, team: &Team, placed: &Placed) -> Result<Member, Refusal> {
-    let user = match (&placed.user_id, &placed.user_email) {
-        (Some(id), _) => Some(id.clone()),
-        (None, Some(email)) => {
-            let list = List::default().equals("email", email).page(1, 0);
-            store.list::<User>(&list).await?.pop().map(|user| user.id)
-        }
-        (None, None) => {
-            let message = "`user_id` or `user_email` is needed.";
-            return Err(Refusal::invalid(Some("user_id"), message));
-        }
-    };
-    let user = user.unwrap_or_default();
-    let mut members = store.members(&team.id).await?.into_iter();
-    members
-        .find(|member| member.user_id == user)
-        .ok_or_else(|| Refusal::not_found("member", &user))
-}
-
-/// Changes somebody's place in a team.
-pub(in crate::admin) struct UpdateMember;
-
-impl Operation for UpdateMember {
-    const ROUTE: Route = Route::post(
-        "/team/member_update",
-        Reach::Team,
-        "Changes a user's place in a team.",
-    )
-    .of_litellm();
-    type Query = Anything;
-    type Body = Placed;
-    type Answer = Object;
-
-    async fn run(call: Call, _: Anything, body: Placed) -> Result<Object, Refusal> {
-        let store = call.store()?;
-        let team = seen(&call, &store, &body.team_id).await?;
-        let mut member = member(&store, &team, &body).await?;
-        if let Some(role) = &body.role {
-            member.role.clone_from(role);
-        }
-        let (limits, budget) = (&mut member.terms.limits, &mut member.terms.budget);
-        budget.max = body.max_budget_in_team.or(budget.max);
-        budget.period = body.budget_duration.or(budget.period);
-        let said = body.tpm_limit.map(|count| count.0);
-        limits.tokens_per_minute = said.or(limits.tokens_per_minute);
-        let said = body.rpm_limit.map(|count| count.0);
-        limits.requests_per_minute = said.or(limits.requests_per_minute);
-        store.put_member(&member).await?;
-        Ok(object(json!({
-            "team_id": team.id, "user_id": member.user_id, "user_email": body.user_email,
-            "role": member.role, "max_budget_in_team": member.terms.budget.max.map(rows::dollars),
-            "budget_duration": member.terms.budget.period,
-            "tpm_limit": member.terms.limits.tokens_per_minute,
-            "rpm_limit": member.terms.limits.requests_per_minute,
-        })))
-    }
-}
-
-/// Takes somebody out of a team.
-pub(in crate::admin) struct DeleteMember;
-
-impl Operation for DeleteMember {
-    const ROUTE: Route = Route::post(
-        "/team/member_delete",
-        Reach::Team,
-        "Takes a user out of a team.",
-    )
-    .of_litellm();
-    type Query = Anything;
-    type Body = Placed;
-    type Answer = Object;
-
-    async fn run(call: Call, _: Anything, body: Placed) -> Result<Object, Refusal> {
-        let store = call.store()?;
-        let team = seen(&call, &store, &body.team_id).await?;
-        let member = member(&store, &team, &body).await?;
-        store.remove_member(&team.id, &member.user_id).await?;
-        let members = store.members(&team.id).await?;
-        Ok(rows::team(&team, &members))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         refusal::Refusal,
     },
     store::{
-        Kind, List, Store, StoreError,
+        Kind, List, Record, Store, StoreError,
         keys::Key,
         teams::{Member, Team},
         users::User,
@@ -66,6 +66,20 @@ enum TeamOf {
 }
 
 impl UserBody {
+    /// The same of that user.
+    pub(super) fn of(&self, user: String) -> Self {
+        UserBody {
+            user_id: Some(user),
+            user_email: Patch::Absent,
+            ..self.clone()
+        }
+    }
+
+    /// Who is meant, by id or by address.
+    pub(super) fn named(&self) -> (Option<String>, Option<String>) {
+        (self.user_id.clone(), self.user_email.value().cloned())
+    }
+
     fn apply(self, user: &mut User) -> Result<(), Refusal> {
         if self.password.is_some_and(|password| !password.is_null()) {
             let message = "Users have no password here: they use keys.";
@@ -195,6 +209,14 @@ async fn whole(call: &Call, store: &Store, user: &User) -> Result<Object, Refusa
     })))
 }
 
+/// The user whose key the caller has sent. Whoever administrates a team makes keys for its members: such a key
+/// does not speak for them.
+fn own(call: &Call) -> Option<&str> {
+    let identity = call.caller.identity.as_deref();
+    let identity = identity.filter(|identity| identity.team.is_none())?;
+    identity.user.as_deref()
+}
+
 /// Shows a user.
 pub(in crate::admin) struct Info;
 
@@ -211,11 +233,7 @@ impl Operation for Info {
 
     async fn run(call: Call, query: UserQuery, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let identity = call.caller.identity.as_ref();
-        // Whoever administrates a team makes keys for its members: such a key does not speak for them.
-        let own = identity
-            .filter(|identity| identity.team.is_none())
-            .and_then(|identity| identity.user.as_deref());
+        let own = own(&call);
         let asked = query.user_id.as_deref();
         let id = match (call.caller.sees_all(), asked.or(own)) {
             (true, Some(id)) => id,
@@ -240,8 +258,8 @@ pub(in crate::admin) struct InfoAlone;
 impl Operation for InfoAlone {
     const ROUTE: Route = Route::get(
         "/v2/user/info",
-        Reach::All,
-        "Shows a user without its keys.",
+        Reach::Anyone,
+        "Shows a user without its keys; the caller's own unless one is named.",
     )
     .of_litellm();
     type Query = UserQuery;
@@ -250,11 +268,15 @@ impl Operation for InfoAlone {
 
     async fn run(call: Call, query: UserQuery, _: Anything) -> Result<Object, Refusal> {
         let store = call.store()?;
-        let Some(id) = query.user_id else {
+        let own = own(&call);
+        let Some(id) = query.user_id.as_deref().or(own) else {
             return Err(Refusal::invalid(Some("user_id"), "`user_id` is needed."));
         };
-        let user = store.get::<User>(&id).await?;
-        let places = store.memberships(&id).await?;
+        if !call.caller.sees_all() && own != Some(id) {
+            return Err(Refusal::not_found(User::WHAT, id));
+        }
+        let user = store.get::<User>(id).await?;
+        let places = store.memberships(id).await?;
         Ok(rows::user(&user, &places))
     }
 }
@@ -359,39 +381,48 @@ impl Operation for Update {
     type Body = UserBody;
     type Answer = Object;
 
-    async fn run(call: Call, _: Anything, mut body: UserBody) -> Result<Object, Refusal> {
-        let store = call.store()?;
-        let id = match (body.user_id.take(), body.user_email.value()) {
-            (Some(id), _) => id,
-            (None, Some(email)) => {
-                let list = List::default().equals("email", email).page(1, 0);
-                let found = store.list::<User>(&list).await?.pop();
-                found
-                    .map(|user| user.id)
-                    .ok_or_else(|| Refusal::not_found("user", email))?
-            }
-            (None, None) => {
-                let message = "`user_id` or `user_email` is needed.";
-                return Err(Refusal::invalid(Some("user_id"), message));
-            }
-        };
-        let spend = body.common.spend.value().copied();
-        // Looked at before: the store's transaction asks nobody.
-        body.clone().apply(&mut store.get::<User>(&id).await?)?;
-        let changed = store.update::<User>(&id, call.by(), |user| {
-            let refused = |refusal: Refusal| StoreError::invalid("user", refusal.message);
-            body.apply(user).map_err(refused)
-        });
-        let mut user = changed.await?;
-        if let Some(spend) = spend {
-            store.set_spent(Kind::User, &id, spend).await?;
-            user.stamps.spend = spend;
-        }
-        let places = store.memberships(&id).await?;
-        Ok(object(
-            json!({"user_id": id, "data": rows::user(&user, &places)}),
-        ))
+    async fn run(call: Call, _: Anything, body: UserBody) -> Result<Object, Refusal> {
+        let (id, row) = update(&call, body).await?;
+        Ok(object(json!({"user_id": id, "data": row})))
     }
+}
+
+/// Changes the user that a body names. Answers its id, and how it is then.
+///
+/// # Errors
+/// 400, 404.
+pub(super) async fn update(call: &Call, mut body: UserBody) -> Result<(String, Object), Refusal> {
+    let store = call.store()?;
+    let id = match (body.user_id.take(), body.user_email.value()) {
+        (Some(id), _) => id,
+        (None, Some(email)) => {
+            let list = List::default().equals("email", email).page(1, 0);
+            let found = store.list::<User>(&list).await?.pop();
+            found
+                .map(|user| user.id)
+                .ok_or_else(|| Refusal::not_found("user", email))?
+        }
+        (None, None) => {
+            let message = "`user_id` or `user_email` is needed.";
+            return Err(Refusal::invalid(Some("user_id"), message));
+        }
+    };
+    let spend = body.common.spend.value().copied();
+    // Looked at before: the store's transaction asks nobody.
+    body.clone().apply(&mut store.get::<User>(&id).await?)?;
+    let changed = store.update::<User>(&id, call.by(), |user| {
+        let refused = |refusal: Refusal| StoreError::invalid("user", refusal.message);
+        body.apply(user).map_err(refused)
+    });
+    let mut user = changed.await?;
+    if let Some(spend) = spend {
+        call.gateway
+            .set_spent(&store, Kind::User, &id, spend)
+            .await?;
+        user.stamps = store.get::<User>(&id).await?.stamps;
+    }
+    let places = store.memberships(&id).await?;
+    Ok((id, rows::user(&user, &places)))
 }
 
 /// Which users.

@@ -10,7 +10,10 @@ use super::super::{
     refusal::Refusal,
     terms::{TermsChange, TermsView},
 };
-use crate::store::teams::{Member, Team};
+use crate::store::{
+    Store,
+    teams::{Member, Team},
+};
 
 /// A user's place in a team.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +62,30 @@ pub struct Members {
     pub data: Vec<MemberView>,
 }
 
+/// Looks whether the caller may put a user into a team. Who is bound to the team gives places to those who are
+/// in it already: it could make keys in anybody else's name, and would learn who there is.
+///
+/// # Errors
+/// 403, the same whoever it is.
+pub(in crate::admin) async fn may_put(
+    call: &Call,
+    store: &Store,
+    team: &str,
+    user: &str,
+) -> Result<(), Refusal> {
+    if call.caller.sees_all() {
+        return Ok(());
+    }
+    let places = store.memberships(user).await?;
+    match places.iter().any(|place| place.team_id == team) {
+        true => Ok(()),
+        false => Err(Refusal::forbidden(
+            "This key gives places to those who are in its team; it takes the master key, or a key whose \
+             `admin` grant is `write`, to put somebody into it.",
+        )),
+    }
+}
+
 /// Lists who is in a team.
 pub(in crate::admin) struct ListMembers;
 
@@ -97,6 +124,7 @@ impl Operation for PutMember {
     async fn run(call: Call, _: Nothing, place: MemberPlace) -> Result<MemberView, Refusal> {
         let team = seen::<Team>(&call).await?;
         let (store, user) = (call.store()?, call.path("user"));
+        may_put(&call, &store, &team.id, user).await?;
         let member = Member {
             team_id: team.id.clone(),
             user_id: user.to_owned(),

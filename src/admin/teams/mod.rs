@@ -2,7 +2,7 @@
 
 mod members;
 
-pub(super) use members::{ListMembers, PutMember, RemoveMember};
+pub(super) use members::{ListMembers, PutMember, RemoveMember, may_put};
 pub use members::{MemberPlace, MemberView};
 
 use schemars::JsonSchema;

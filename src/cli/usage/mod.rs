@@ -1,4 +1,4 @@
-//! `gateway usage`: what requests came to, from the store itself, whether a gateway runs or not.
+//! `gateway usage`: what requests came to, of the gateway that runs, or of the store.
 
 mod export;
 mod reconcile;
@@ -14,16 +14,13 @@ use clap::{
 };
 
 use super::{
-    answer, fail, print_json,
-    process::{Target, data_directory},
-    warn,
+    answer,
+    failure::{Failure, warn},
+    port::Of,
+    print_json,
 };
 use crate::{
-    config::Environment,
-    store::{
-        Location, Store,
-        usage::{By, Scope},
-    },
+    store::usage::{By, Scope},
     usage::reprice::How,
 };
 use export::Form;
@@ -108,10 +105,11 @@ pub(super) struct Which {
     #[arg(long)]
     model: Option<String>,
     #[command(flatten)]
-    target: Target,
+    of: Of,
 }
 
 impl Which {
+    /// The same for the store itself.
     fn scope(&self) -> Scope {
         let until = self.until.map_or(i64::MAX, when::milliseconds);
         Scope {
@@ -126,33 +124,27 @@ impl Which {
         }
     }
 
-    /// Where the store is.
-    fn location(&self) -> Result<Location, String> {
-        let environment = Environment::of_process();
-        let config = self.target.config(&environment)?;
-        let directory = data_directory(&config, &environment);
-        let location = Location::of(config.store.database_url.as_ref(), &directory);
-        let location = location.map_err(|error| error.to_string())?;
-        match location.exists() {
-            true => Ok(location),
-            false => Err(format!(
-                "nothing has been recorded yet in {}; say which gateway is meant with --config, or GATEWAY_DATA_DIR",
-                directory.display()
-            )),
-        }
+    /// What the query of a route says of them.
+    fn query(&self) -> Vec<(&'static str, Option<String>)> {
+        let until = self
+            .until
+            .map(|until| when::shown(when::milliseconds(until)));
+        vec![
+            ("from", Some(when::shown(when::milliseconds(self.since)))),
+            ("until", until),
+            ("team_id", self.team.clone()),
+            ("user_id", self.user.clone()),
+            ("project_id", self.project.clone()),
+            ("provider", self.provider.clone()),
+            ("model", self.model.clone()),
+        ]
     }
 }
 
-/// Runs a command of usage. Exits with 0, or with 1 where the store cannot be read.
+/// Runs a command of usage.
 pub(super) fn run(command: &UsageCommand) -> ExitCode {
-    match command {
-        UsageCommand::Summary { by, which, json } => {
-            match asked(which, async |store| store.sums(*by, &which.scope()).await) {
-                Ok(sums) if *json => print_json(&summary::json(*by, which, &sums)),
-                Ok(sums) => answer(Ok(summary::table(*by, &sums))),
-                Err(problem) => fail([problem]),
-            }
-        }
+    let done = match command {
+        UsageCommand::Summary { by, which, json } => summary::run(*by, which, *json),
         UsageCommand::Export {
             which,
             format,
@@ -160,10 +152,7 @@ pub(super) fn run(command: &UsageCommand) -> ExitCode {
             output,
         } => {
             let form = if *json { Form::Jsonl } else { *format };
-            match export::run(which, form, output.as_deref()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(problem) => fail([problem]),
-            }
+            export::run(which, form, output.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         UsageCommand::Reconcile(arguments) => compare(arguments),
         UsageCommand::Reprice {
@@ -178,47 +167,27 @@ pub(super) fn run(command: &UsageCommand) -> ExitCode {
             };
             price_anew(which, how, *json)
         }
-    }
+    };
+    done.unwrap_or_else(Failure::report)
 }
 
-fn compare(arguments: &ReconcileArguments) -> ExitCode {
-    let comparison = match reconcile::run(arguments) {
-        Ok(comparison) => comparison,
-        Err(problem) => return fail([problem]),
-    };
-    warn(&comparison.warnings);
+fn compare(arguments: &ReconcileArguments) -> Result<ExitCode, Failure> {
+    let comparison = reconcile::run(arguments)?;
+    comparison.warnings.iter().for_each(|warning| warn(warning));
     let printed = match arguments.json {
         true => print_json(&comparison),
         false => answer(Ok(reconcile::table(&comparison))),
     };
-    match comparison.within {
+    Ok(match comparison.within {
         true => printed,
         false => ExitCode::FAILURE,
-    }
+    })
 }
 
-fn price_anew(which: &Which, how: How, json: bool) -> ExitCode {
-    match reprice::run(which, how) {
-        Ok(report) if json => print_json(&report),
-        Ok(report) => answer(Ok(reprice::table(&report, how))),
-        Err(problem) => fail([problem]),
-    }
-}
-
-/// Asks the store.
-fn asked<T, E: std::fmt::Display>(
-    which: &Which,
-    ask: impl AsyncFnOnce(Store) -> Result<T, E>,
-) -> Result<T, String> {
-    let location = which.location()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let store = Store::open(&location)
-            .await
-            .map_err(|error| error.to_string())?;
-        ask(store).await.map_err(|error| error.to_string())
+fn price_anew(which: &Which, how: How, json: bool) -> Result<ExitCode, Failure> {
+    let report = reprice::run(which, how)?;
+    Ok(match json {
+        true => print_json(&report),
+        false => answer(Ok(reprice::table(&report, how))),
     })
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::when;
 use crate::{
     cli::{
-        process::Target,
-        store::{self, Of},
+        failure::Failure,
+        port::{Of, on_store},
         table::{NOTHING, Table},
     },
     usage::{
@@ -58,7 +58,7 @@ pub(in crate::cli) struct ReconcileArguments {
     #[arg(long, value_name = "TITLE")]
     cost_column: Option<String>,
     #[command(flatten)]
-    target: Target,
+    of: Of,
     /// Print as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -84,13 +84,13 @@ pub(super) struct Comparison {
 }
 
 /// Compares.
-pub(super) fn run(arguments: &ReconcileArguments) -> Result<Comparison, String> {
+pub(super) fn run(arguments: &ReconcileArguments) -> Result<Comparison, Failure> {
     let mut theirs = read(&arguments.file, &columns(arguments))?;
     let since = arguments.since.map_or(i64::MIN, when::milliseconds);
     let until = arguments.until.map_or(i64::MAX, when::milliseconds);
     theirs.between(since, until);
     if theirs.counts.is_empty() {
-        return Err("the file has no usage of that time".to_owned());
+        return Err("the file has no usage of that time".to_owned().into());
     }
     let tolerance = Tolerance {
         percent: arguments.tolerance,
@@ -102,10 +102,7 @@ pub(super) fn run(arguments: &ReconcileArguments) -> Result<Comparison, String> 
             "the file says that there is more of it (`has_more`): this is one page of several";
         warnings.push(more.to_owned());
     }
-    let of = Of {
-        config: arguments.target.config.clone(),
-    };
-    store::with(&of, async |opened| {
+    on_store(&arguments.of, async |opened| {
         let serving = opened.store.serving(&opened.sealer).await?;
         let pricer = Pricer::new(&opened.config, &serving);
         let kind = theirs.kind;

@@ -1,11 +1,11 @@
 //! `gateway usage reprice`: what requests of the past cost by the prices of now.
 
-use std::io::{self, IsTerminal, Write};
-
 use super::Which;
 use crate::{
     cli::{
-        store::{self, Of},
+        failure::Failure,
+        port::on_store,
+        progress::Progress,
         table::{NOTHING, Table},
     },
     price::Usd,
@@ -13,28 +13,15 @@ use crate::{
 };
 
 /// Prices them, and prints nothing but how far it is.
-pub(super) fn run(which: &Which, how: How) -> Result<Report, String> {
-    // So that nothing is made where nothing has been recorded.
-    which.location()?;
-    let of = Of {
-        config: which.target.config.clone(),
-    };
-    let shows_progress = io::stderr().is_terminal();
-    let report = store::with(&of, async |opened| {
+pub(super) fn run(which: &Which, how: How) -> Result<Report, Failure> {
+    let progress = Progress::new();
+    on_store(&which.of, async |opened| {
         let serving = opened.store.serving(&opened.sealer).await?;
         let pricer = Pricer::new(&opened.config, &serving);
         let scope = which.scope();
-        reprice(&opened.store, &pricer, &scope, how, |seen| {
-            if shows_progress {
-                let _ = write!(io::stderr(), "\r{seen} requests");
-            }
-        })
-        .await
-    });
-    if shows_progress {
-        let _ = writeln!(io::stderr());
-    }
-    report
+        let say = |seen| progress.say(&format!("{seen} requests"));
+        Ok(reprice(&opened.store, &pricer, &scope, how, say).await?)
+    })
 }
 
 /// What changed, by provider and model, and what it came to.

@@ -283,3 +283,42 @@ fn a_deployment_takes_nobody_elses_place() {
     );
     assert_eq!(config.pools["fast"].targets[0].provider, "openai-eu+");
 }
+
+#[test]
+fn a_deployment_is_asked_with_no_key_of_another_provider_or_of_a_project() {
+    let model = |id: &str, provider: &str, credential: &str| Model {
+        id: id.into(),
+        name: "fast".into(),
+        provider: provider.into(),
+        model: "m".into(),
+        credential_id: Some(credential.into()),
+        ..Model::default()
+    };
+    let serving = Serving {
+        credentials: vec![
+            credential("openai", None, "all"),
+            credential("openai", Some("shop"), "of-shop"),
+        ],
+        models: vec![
+            model("a", "openai", "cred_all"),
+            model("b", "anthropic", "cred_all"),
+            model("c", "openai", "cred_of-shop"),
+        ],
+        ..Serving::default()
+    };
+    let (config, problems) = merged(&Config::default(), &serving);
+    let targets: Vec<&str> = config.pools["fast"]
+        .targets
+        .iter()
+        .map(|target| target.provider.as_str())
+        .collect();
+    assert_eq!(targets, ["openai-a"]);
+    assert!(
+        problems.iter().any(|problem| problem.contains("`b`")),
+        "{problems:?}"
+    );
+    assert!(
+        problems.iter().any(|problem| problem.contains("`c`")),
+        "{problems:?}"
+    );
+}

@@ -1,6 +1,7 @@
 //! What the record of requests says, for whoever asks: sums by the hour, put together as asked for, and rows
 //! a page at a time. Nothing here is on a request's way.
 
+mod outcomes;
 mod rows;
 mod spent;
 pub(super) mod sums;
@@ -8,6 +9,7 @@ pub(super) mod sums;
 mod tests;
 
 pub use super::usage::By;
+pub use outcomes::Outcome;
 pub use rows::{Kinds, RequestRow, Rows};
 pub use spent::{EndUserSum, Spent};
 pub use sums::Sum;

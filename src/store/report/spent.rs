@@ -76,7 +76,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Says what somebody has spent in its budget's period; what it has ever spent stays.
+    /// Says what somebody has spent in its budget's period, which begins anew; what it has ever spent stays.
     ///
     /// # Errors
     /// `Away` and `Refused`.
@@ -101,7 +101,8 @@ impl Transaction {
     async fn set_spent(&mut self, kind: Kind, id: &str, amount: Usd) -> Result<(), StoreError> {
         let set = "INSERT INTO spend (scope, id, amount, total, period_started_at, last_used_at) \
                    VALUES ($1, $2, CAST($3 AS NUMERIC), 0, $4, NULL) \
-                   ON CONFLICT (scope, id) DO UPDATE SET amount = excluded.amount";
+                   ON CONFLICT (scope, id) DO UPDATE SET amount = excluded.amount, \
+                   period_started_at = excluded.period_started_at";
         let set = sql(set).bind(kind.name()).bind(id).bind(amount).bind(now());
         self.run(set).await.map(drop)
     }

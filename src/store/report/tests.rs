@@ -193,10 +193,14 @@ async fn what_has_been_spent_is_set_and_begins_anew() {
         assert_eq!((customers[0].requests, customers[0].cost), (4, all.total));
         let team = crate::store::teams::Team::new("red");
         store.create(team, None).await.unwrap();
+        let team = async || -> crate::store::teams::Team { store.get("red").await.unwrap() };
         let spent = async || {
-            let team: crate::store::teams::Team = store.get("red").await.unwrap();
+            let team = team().await;
             (team.stamps.spend, team.stamps.total_spend)
         };
+        let began = async || team().await.stamps.period_started_at.unwrap();
+        let before = crate::store::now();
+        assert!(began().await < before, "with the first that was spent");
         let (now, ever) = spent().await;
         assert_eq!(
             (now, ever),
@@ -207,7 +211,84 @@ async fn what_has_been_spent_is_set_and_begins_anew() {
             .await
             .unwrap();
         assert_eq!(spent().await, (Usd::from_pico(7), ever));
+        assert!(began().await >= before, "a new period");
         store.reset_spent().await.unwrap();
         assert_eq!(spent().await, (Usd::ZERO, ever));
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_how_they_ended() {
+    for database in databases().await {
+        let store = &database.store;
+        let late = |id, hour| row::Row {
+            status: 429,
+            error: Some("rate_limited"),
+            ..request(id, "k1", "red", hour)
+        };
+        let hit = row::Row {
+            cache: Some("hit"),
+            ..request("req_5", "k1", "red", 1)
+        };
+        let rows = [
+            request("req_1", "k1", "red", 1),
+            late("req_2", 2),
+            late("req_3", 3),
+            late("req_4", 30),
+            hit,
+        ];
+        store.settle(&rows).await.unwrap();
+        let outcomes = store.outcomes(&Which::default(), None).await.unwrap();
+        let counts: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| {
+                (
+                    outcome.status,
+                    outcome.is_failure(),
+                    outcome.is_hit,
+                    outcome.count,
+                )
+            })
+            .collect();
+        assert_eq!(counts[0], (429, true, false, 3));
+        assert!(
+            counts.contains(&(200, false, true, 1)) && counts.contains(&(200, false, false, 1))
+        );
+        assert_eq!(
+            outcomes
+                .iter()
+                .map(|outcome| outcome.output_tokens)
+                .sum::<i64>(),
+            25
+        );
+        assert_eq!(
+            store
+                .outcomes(&Which::default(), Some("other"))
+                .await
+                .unwrap(),
+            []
+        );
+        let first_day = Which {
+            until: Some((START + 24 * HOUR) as i64),
+            ..Which::default()
+        };
+        let (day, start) = (24 * HOUR as i64, START as i64);
+        let all = store
+            .ended_with(&Which::default(), "fast", 429, day)
+            .await
+            .unwrap();
+        assert_eq!(all, [(start, 2), (start + day, 1)]);
+        let first = store
+            .ended_with(&first_day, "fast", 429, day)
+            .await
+            .unwrap();
+        assert_eq!(first, [(start, 2)]);
+        assert_eq!(
+            store
+                .ended_with(&first_day, "slow", 429, day)
+                .await
+                .unwrap(),
+            []
+        );
     }
 }

@@ -25,9 +25,9 @@ pub struct Member {
     pub created_at: i64,
 }
 
-const COLUMNS: &str = "team_id, user_id, role, terms, created_at";
+pub(super) const COLUMNS: &str = "team_id, user_id, role, terms, created_at";
 
-fn read(row: &Row) -> Result<Member, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Member, StoreError> {
     let (terms, unreadable) = row.json_if_readable("terms");
     Ok(Member {
         team_id: row.text("team_id")?,

@@ -1,7 +1,9 @@
 //! Teams, and who is in them.
 
+mod each;
 mod members;
 
+pub use each::Part;
 pub use members::{Member, ROLES as MEMBER_ROLES};
 
 use super::{Kind, Record, Row, Stamps, StoreError, Value, fields};

@@ -1,5 +1,7 @@
 //! Reading requests back, a page at a time.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
@@ -37,9 +39,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a request.
-    pub(super) fn of(at: i64, id: &str) -> Self {
-        let id = id.to_owned();
+    /// Behind the request of that id, which came at that time.
+    pub fn new(at: i64, id: String) -> Self {
         Place { at, id }
     }
 
@@ -50,6 +51,12 @@ impl Place {
         statement.append(&format!(
             " AND (at > ${at} OR (at = ${at} AND id > ${id})) ORDER BY at, id LIMIT ${limit}"
         ));
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.at, self.id)
     }
 }
 

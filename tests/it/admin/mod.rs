@@ -2,11 +2,15 @@
 
 mod access;
 mod cache;
+mod deployments;
 mod document;
 mod injection;
 mod keys;
 mod litellm;
+mod litellm_more;
+mod members;
 mod on_client_port;
+mod own;
 mod records;
 mod replicas;
 mod secrets;

@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 
 use super::{Administrated, MASTER};
+use crate::support::{Answer, Request, database};
 
 /// Two teams, each with a key, a project and a member; and a key that administrates the red one.
-struct TwoTeams {
-    admin: Administrated,
-    red: String,
-    blue_key: Value,
-    blue_text: String,
+pub struct TwoTeams {
+    pub admin: Administrated,
+    pub red: String,
+    pub blue_key: Value,
+    pub blue_text: String,
 }
 
-async fn two_teams(admin: Administrated) -> TwoTeams {
+pub async fn two_teams(admin: Administrated) -> TwoTeams {
     for team in ["red", "blue"] {
         admin.post("/admin/teams", json!({"id": team, "alias": format!("the {team}s"), "organization_id": format!("org-{team}")})).await;
         admin
@@ -89,10 +90,10 @@ async fn a_teams_key_makes_and_changes_its_teams_keys() {
             ("GET", "/admin/teams/red/members", None),
             (
                 "PUT",
-                "/admin/teams/red/members/new-user",
-                Some(json!({"role": "user"})),
+                "/admin/teams/red/members/red-user",
+                Some(json!({"role": "admin"})),
             ),
-            ("DELETE", "/admin/teams/red/members/new-user", None),
+            ("DELETE", "/admin/teams/red/members/red-user", None),
             ("GET", "/admin/projects/red-project", None),
             ("GET", "/team/info?team_id=red", None),
             ("GET", "/admin/usage?team_id=red", None),
@@ -192,16 +193,40 @@ async fn a_teams_key_cannot_reach_beyond_its_team_by_what_it_makes() {
     }
 }
 
-/// Every route, asked by the red team's key for whatever is the blue one's.
+/// Who asks in the walk: the red team's administrator, its onlooker, a key of the red team's member, and one of
+/// the same user that belongs to no team.
+async fn actors(admin: &Administrated, red: &str) -> Vec<(&'static str, String)> {
+    let key = async |said: Value| admin.key(said).await.0;
+    let of_team = json!({"label": "red-app", "team_id": "red", "user_id": "red-user"});
+    vec![
+        ("team_write", red.to_owned()),
+        (
+            "team_read",
+            key(json!({"label": "red-reader", "team_id": "red", "admin": "team_read"})).await,
+        ),
+        ("of its team", key(of_team).await),
+        (
+            "of its user",
+            key(json!({"label": "red-own", "user_id": "red-user"})).await,
+        ),
+    ]
+}
+
+/// Every route on both ports, asked by keys of the red team for whatever is the blue one's.
 #[tokio::test]
 async fn no_route_shows_or_changes_what_is_another_teams() {
-    for admin in Administrated::each().await {
+    for postgres in database::each().await {
+        let admin = Administrated::with(postgres, |yaml| {
+            yaml.replace("listen: {", "listen: {management_routes: true, ")
+        })
+        .await;
         let TwoTeams {
             admin,
             red,
             blue_key,
             blue_text,
         } = two_teams(admin).await;
+        let actors = actors(&admin, &red).await;
         assert_eq!(admin.chat(&blue_text).await, 200);
         let id = blue_key["id"].as_str().unwrap();
         let hash = blue_key["hash"].as_str().unwrap();
@@ -213,81 +238,135 @@ async fn no_route_shows_or_changes_what_is_another_teams() {
             &blue_text,
             "blue",
             "blue-user",
+            "blue@canary.example",
             "blue-project",
             "blue-budget",
+        ];
+        let secrets = [
+            id,
+            hash,
+            "blue-canary",
+            "org-blue",
+            "the blues",
+            "blue@canary",
+            "boss@",
         ];
         let mut count = 0;
         for (path, operations) in admin.document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let method = method.to_ascii_uppercase();
                 for reference in references {
-                    let target = fill(path, operation, reference);
-                    let body = body_of(&admin.document, operation, reference);
-                    let answer = admin.ask(&red, &method, &target, body.clone()).await;
-                    assert!(answer.status < 500, "{method} {target}: {answer:?}");
-                    let said = answer.text();
-                    // What it has asked with comes back in some answers; what it did not know must not.
-                    let secrets = [
-                        id,
-                        hash,
-                        "blue-canary",
-                        "org-blue",
-                        "the blues",
-                        "blue@canary",
-                        "boss@",
-                    ];
-                    for secret in secrets
+                    let targets = fill(path, operation, reference);
+                    let bodies = bodies_of(&admin.document, operation, reference);
+                    for (target, body) in targets
                         .iter()
-                        .filter(|secret| !reference.contains(**secret))
+                        .flat_map(|target| bodies.iter().map(move |body| (target, body)))
                     {
-                        let asked = format!("{target} {body:?}");
-                        assert!(
-                            !said.contains(*secret) || asked.contains(*secret),
-                            "{method} {target} {body:?} shows `{secret}`: {said}"
-                        );
+                        for (who, key) in &actors {
+                            for answer in on_both_ports(&admin, key, &method, target, body).await {
+                                assert!(answer.status < 500, "{method} {target}: {answer:?}");
+                                let said = answer.text();
+                                // What it has asked with comes back in some answers; what it did not know
+                                // must not.
+                                let asked = format!("{target} {body:?}");
+                                for secret in secrets {
+                                    assert!(
+                                        !said.contains(secret) || asked.contains(secret),
+                                        "{who}: {method} {target} {body:?} shows `{secret}`: {said}"
+                                    );
+                                }
+                                count += 1;
+                            }
+                        }
                     }
-                    count += 1;
                 }
             }
         }
-        assert!(count > 500, "{count}");
+        assert!(count > 10_000, "{count}");
         assert_eq!(
             snapshot(&admin).await,
             before,
-            "nothing of the blue team's was changed"
+            "nothing of the blue team's was changed, and nobody came into the red one"
         );
         assert_eq!(admin.chat(&blue_text).await, 200);
     }
 }
 
-/// A path with its names filled in, and a query of all that it may hold.
-fn fill(path: &str, operation: &Value, reference: &str) -> String {
+/// The answers of the admin port, and of the clients' where it is one of LiteLLM's routes.
+async fn on_both_ports(
+    admin: &Administrated,
+    key: &str,
+    method: &str,
+    target: &str,
+    body: &Option<Value>,
+) -> Vec<Answer> {
+    let mut answers = vec![admin.ask(key, method, target, body.clone()).await];
+    if !target.starts_with("/admin/") {
+        let mut request = Request::new(method, target).bearer(key);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json");
+            request.body = body.to_string().into();
+        }
+        answers.push(admin.gateway.call(request).await);
+    }
+    answers
+}
+
+/// A path with its names filled in: without a query, and with each name that a query may hold. Alone, for
+/// several at once would hold together for nothing.
+fn fill(path: &str, operation: &Value, reference: &str) -> Vec<String> {
+    let encoded = reference.replace('/', "%2F").replace('@', "%40");
     let parts = path.split('/').map(|part| match part.starts_with('{') {
-        true => reference.replace('/', "%2F"),
+        true => encoded.clone(),
         false => part.to_owned(),
     });
-    let mut target = parts.collect::<Vec<_>>().join("/");
-    let named = [
-        "key",
-        "api_key",
-        "team_id",
-        "user_id",
-        "project_id",
-        "organization_id",
-        "key_hash",
-        "key_alias",
-    ];
+    let target = parts.collect::<Vec<_>>().join("/");
     let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let mut names = parameters.filter_map(|parameter| parameter["name"].as_str());
-    // Alone: several at once would hold together for nothing.
-    if let Some(name) = names.find(|name| named.contains(name)) {
-        target.push_str(&format!("?{name}={}", reference.replace(' ', "%20")));
+    let names = parameters
+        .filter(|parameter| parameter["in"] == "query")
+        .filter_map(|parameter| parameter["name"].as_str());
+    let mut targets: Vec<String> = names
+        .map(|name| format!("{target}?{name}={encoded}"))
+        .collect();
+    targets.push(target);
+    targets
+}
+
+/// Bodies that name it wherever something is named: all in all, and as something of the red team's.
+fn bodies_of(document: &Value, operation: &Value, reference: &str) -> Vec<Option<Value>> {
+    let Some(body) = body_of(document, operation, reference) else {
+        return vec![None];
+    };
+    let mut bodies = vec![Some(body.clone())];
+    let is_by_email = reference.contains('@');
+    if let Some(members) = body
+        .as_object()
+        .filter(|members| members.contains_key("team_id"))
+    {
+        let mut own = members.clone();
+        own.insert("team_id".into(), json!("red"));
+        if is_by_email {
+            own.remove("user_id");
+            let member = json!({"user_email": reference, "role": "admin"});
+            for (name, value) in [
+                ("member", member.clone()),
+                ("members", json!([member])),
+                ("user_email", json!(reference)),
+            ] {
+                if own.contains_key(name) {
+                    own.insert(name.into(), value);
+                }
+            }
+        }
+        // A label of its own choice is nobody's business.
+        own.remove("key_alias");
+        bodies.push(Some(own.into()));
     }
-    target
+    bodies
 }
 
 /// A body that names it wherever something is named.
-fn body_of(document: &Value, operation: &Value, reference: &str) -> Option<Value> {
+pub fn body_of(document: &Value, operation: &Value, reference: &str) -> Option<Value> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     let schema = match schema["$ref"].as_str() {
         Some(target) => document.pointer(&target[1..]).unwrap(),
@@ -297,11 +376,20 @@ fn body_of(document: &Value, operation: &Value, reference: &str) -> Option<Value
     let mut body = serde_json::Map::new();
     for name in properties.keys() {
         let value = match name.as_str() {
-            "key" | "team_id" | "id" | "user_id" | "budget_id" | "project_id" | "key_alias" => {
+            "key" | "team_id" | "id" | "user_id" | "user_email" | "budget_id" | "project_id"
+            | "key_alias" => {
                 json!(reference)
             }
+            "keys" if operation["operationId"] == "post_key_bulk_update" => {
+                json!([{"key": reference}])
+            }
             "keys" | "key_aliases" | "team_ids" | "user_ids" | "budgets" => json!([reference]),
+            "users" => json!([{"user_id": reference}]),
             "member" => json!({"user_id": reference, "role": "admin"}),
+            "members" if operation["operationId"] == "post_team_bulk_member_add" => {
+                json!([{"user_id": reference, "role": "admin"}])
+            }
+            "reset_to" => json!(0),
             _ => continue,
         };
         body.insert(name.clone(), value);
@@ -317,7 +405,9 @@ async fn snapshot(admin: &Administrated) -> Vec<Value> {
         "/admin/teams/blue",
         "/admin/teams/blue/members",
         "/admin/projects/blue-project",
+        "/admin/teams/red/members",
         "/admin/users/blue-user",
+        "/admin/users",
         "/admin/budgets",
     ] {
         let mut value = admin.ask(MASTER, "GET", target, None).await.json();

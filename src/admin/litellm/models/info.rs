@@ -18,9 +18,6 @@ use crate::{
     store::{List, models::Model},
 };
 
-/// LiteLLM's date for models whose own is not known; clients want a number there.
-const MODEL_CREATED: u64 = 1_677_610_602;
-
 /// Which deployments.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -29,7 +26,8 @@ pub(in crate::admin) struct InfoQuery {
     litellm_model_id: Option<String>,
 }
 
-fn may_use(caller: &Caller, name: &str) -> bool {
+/// Whether the caller may use a name.
+pub(super) fn may_use(caller: &Caller, name: &str) -> bool {
     let identity = caller.identity.as_deref();
     caller.sees_all() || identity.is_some_and(|identity| auth::may_use(identity, name))
 }
@@ -212,54 +210,5 @@ impl Operation for Groups {
             })
             .collect();
         Ok(object(json!({ "data": rows })))
-    }
-}
-
-fn names(call: &Call) -> Object {
-    let names = call.snapshot.router.models().into_iter();
-    let rows: Vec<Value> = names
-        .filter(|(name, _)| may_use(&call.caller, name))
-        .map(|(name, owner)| {
-            json!({"id": name, "object": "model", "created": MODEL_CREATED, "owned_by": &*owner})
-        })
-        .collect();
-    object(json!({"object": "list", "data": rows}))
-}
-
-/// Lists names, for clients that know one base URL.
-pub(in crate::admin) struct ListAll;
-
-impl Operation for ListAll {
-    const ROUTE: Route = Route::get(
-        "/models",
-        Reach::Anyone,
-        "The names that the key may use, in OpenAI's shape.",
-    )
-    .of_litellm();
-    type Query = Anything;
-    type Body = Anything;
-    type Answer = Object;
-
-    async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
-        Ok(names(&call))
-    }
-}
-
-/// The same, where OpenAI has it.
-pub(in crate::admin) struct ListAllV1;
-
-impl Operation for ListAllV1 {
-    const ROUTE: Route = Route::get(
-        "/v1/models",
-        Reach::Anyone,
-        "The names that the key may use, in OpenAI's shape.",
-    )
-    .of_litellm();
-    type Query = Anything;
-    type Body = Anything;
-    type Answer = Object;
-
-    async fn run(call: Call, _: Anything, _: Anything) -> Result<Object, Refusal> {
-        Ok(names(&call))
     }
 }

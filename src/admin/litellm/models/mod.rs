@@ -2,9 +2,13 @@
 
 mod change;
 mod info;
+mod names;
+mod said;
 
-pub(in crate::admin) use change::{Delete, New, Update};
-pub(in crate::admin) use info::{Groups, Info, InfoV1, InfoV2, ListAll, ListAllV1};
+pub(in crate::admin) use change::{Delete, New, Patch, Update};
+pub(in crate::admin) use info::{Groups, Info, InfoV1, InfoV2};
+pub(in crate::admin) use names::{ListAll, ListAllV1, Show, ShowV1};
+pub(in crate::admin) use said::ours;
 
 use serde_json::{Value, json};
 
