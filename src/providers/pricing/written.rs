@@ -85,6 +85,7 @@ struct Checked(Price);
 pub struct Written {
     /// Of a tier: it holds for requests whose prompt has more tokens than this.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     above_tokens: Option<u64>,
     /// Tokens of prompts.
     input: Rate,
