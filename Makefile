@@ -1,7 +1,7 @@
 # What one does here. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin outage
+.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin outage limits-fleet
 
 CARGO ?= cargo
 # Seconds for each fuzz target.
@@ -18,6 +18,11 @@ agents: ## real coding agents at the gateway (needs npm and Python; ARGS="--agen
 	$(CARGO) build --locked
 	@python3 tests/agents/run.py $(ARGS)
 
+limits-fleet: ## eight release builds on one Redis at 1,000 requests a second, for a minute
+	$(CARGO) build --release --locked -p ai-gateway --bin gateway
+	GATEWAY_TEST_BINARY="$(abspath $(or $(CARGO_TARGET_DIR),target))/release/gateway" bash scripts/test.sh --run \
+	  $(CARGO) test --locked --test it limits::fleet -- --ignored --nocapture
+
 lint: ## formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -28,8 +33,8 @@ deny: ## licences, sources and advisories of the dependencies
 fuzz: ## every fuzz target for SECONDS_EACH seconds
 	@bash scripts/fuzz.sh $(SECONDS_EACH)
 
-bench: ## authentication by number of keys, the start with a million, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request
-	$(CARGO) bench --bench auth --bench keys --bench parse --bench translate --bench routing --bench usage
+bench: ## authentication by number of keys, the start with a million, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request, limits
+	$(CARGO) bench --bench auth --bench keys --bench parse --bench translate --bench routing --bench usage --bench limits
 
 bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins

@@ -35,6 +35,7 @@ fn loaded<'k>(text: &str, id: &'k str, team: &'k str) -> LoadedKey<'k> {
         terms: r#"{"limits":{"requests_per_minute":60}}"#,
         blocked: false,
         revoked: false,
+        created_at: 0,
         expires_at: Some(i64::MAX - 1),
         retires_at: None,
     }

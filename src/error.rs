@@ -163,6 +163,9 @@ pub enum GatewayError {
         /// The provider.
         provider: Arc<str>,
     },
+    /// A limit or a budget has no room for it.
+    #[error("{}", .0.message)]
+    Limited(Box<NoRoom>),
     /// Everybody who could serve it would cost more than is allowed.
     #[error(
         "The request would cost about {estimate:.4} USD, and at most {limit} USD a request is allowed. Send less, lower `max_tokens`, name a cheaper model, or raise the limit (`max_cost_per_request`, `X-Gateway-Max-Cost`)."
@@ -200,6 +203,19 @@ pub enum GatewayError {
     /// A fault of the gateway itself.
     #[error("The gateway failed: {0}. Please report this with the request's id.")]
     Internal(String),
+}
+
+/// A limit that has no room for a request.
+#[derive(Debug, Clone, Default)]
+pub struct NoRoom {
+    /// For people: which limit, and when there is room.
+    pub message: String,
+    /// Whether it is money that is short, and not time.
+    pub is_budget: bool,
+    /// How long to wait, in milliseconds; `None` where no wait helps.
+    pub wait_ms: Option<u64>,
+    /// What programs are told, in the caller's form: `retry-after` and how the limits stand.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// What went wrong at a provider.
@@ -342,6 +358,7 @@ impl GatewayError {
             Draining | Starting | Unavailable { .. } | NoToken { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         }
     }
@@ -374,6 +391,8 @@ impl GatewayError {
             Starting => "starting",
             Unavailable { .. } | NoToken { .. } => "provider_unavailable",
             TooExpensive { .. } => "max_cost_exceeded",
+            Limited(full) if full.is_budget => "budget_exceeded",
+            Limited(_) => "rate_limit_exceeded",
             ClientGone => "client_closed_request",
             Internal(_) => "internal_error",
         }
@@ -399,8 +418,8 @@ impl GatewayError {
         }
     }
 
-    /// The value of `Retry-After`: the provider's own, or a second where the gateway asks for
-    /// patience. Every 429 and 503 has one.
+    /// The value of `Retry-After`: the provider's own, a limit's, or a second where the gateway asks for
+    /// patience. Every 429 and 503 has one, but where no wait helps.
     pub fn retry_after(&self) -> Option<&str> {
         match self {
             GatewayError::Provider(failure) => failure
@@ -411,6 +430,10 @@ impl GatewayError {
                 Some("1")
             }
             GatewayError::Unavailable { retry_after, .. } => Some(retry_after),
+            GatewayError::Limited(full) => full
+                .headers
+                .iter()
+                .find_map(|(name, value)| (*name == "retry-after").then_some(value.as_str())),
             _ => None,
         }
     }

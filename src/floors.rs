@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config"],
     &["dialects", "health", "redis_client", "store"],
     &["upstream"],
-    &["auth", "cache", "routing", "usage"],
+    &["auth", "cache", "limits", "routing", "usage"],
     &["gateway", "snapshot"],
     &["proxy", "admin", "tasks"],
 ];

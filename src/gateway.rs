@@ -3,10 +3,13 @@
 //! addresses and connections live in the [`Gateway`], so a reload never resets them.
 
 pub mod departure;
+mod limiting;
 pub mod management;
 pub mod progress;
+pub mod proof;
 mod records;
 pub mod shadow;
+pub mod spending;
 
 use std::{
     collections::HashSet,
@@ -27,6 +30,7 @@ use crate::{
     error::GatewayError,
     health::Health,
     identity::Identity,
+    limits::{Limits, Settings, Table, edge::Edge},
     routing::{Plan, Router, Wishes, facts::Facts},
     store::{Serving, Store},
     telemetry::metrics::Metrics,
@@ -34,9 +38,12 @@ use crate::{
     usage::journal::Journal,
 };
 use departure::Departure;
+use limiting::SharedBy;
 use management::Management;
 use progress::Progress;
+use proof::Proof;
 use shadow::Shadows;
+use spending::Due;
 
 /// Everything that a reload rebuilds.
 #[derive(Default)]
@@ -47,6 +54,8 @@ pub struct Snapshot {
     pub keys: KeyRing,
     /// Who serves what.
     pub router: Router,
+    /// How much may be asked for, by the configuration.
+    pub limits: Table,
 }
 
 impl Snapshot {
@@ -115,8 +124,17 @@ pub struct Gateway {
     pub management: OnceLock<Arc<dyn Management>>,
     /// How far the store's changes are in force.
     pub progress: Progress,
+    /// How it shows whose process it is.
+    pub proof: Proof,
     /// Held by whoever builds a snapshot, so that none is replaced by an older one.
     pub building: tokio::sync::Mutex<()>,
+    /// How much may be asked for and spent, and was.
+    pub limits: &'static Limits,
+    /// What guards the edge, where something is bounded there.
+    pub edge: ArcSwapOption<Edge>,
+    /// When the store has to be asked for what was spent.
+    pub spending: Due,
+    shared_by: SharedBy,
     /// Answers that are kept.
     pub cache: &'static Cache,
     /// Answers that are being made.
@@ -138,6 +156,10 @@ impl Gateway {
     /// A gateway that serves nothing until [`Gateway::replace`] gives it a snapshot.
     pub fn new(metrics: Metrics) -> Self {
         Gateway {
+            limits: Limits::leak(Settings::default(), metrics.limits.clone()),
+            edge: ArcSwapOption::empty(),
+            spending: Due::default(),
+            shared_by: SharedBy::default(),
             cache: Cache::leak(metrics.cache.clone()),
             flights: Arc::default(),
             metrics,
@@ -151,6 +173,7 @@ impl Gateway {
             written: ArcSwap::default(),
             management: OnceLock::new(),
             progress: Progress::default(),
+            proof: Proof::default(),
             building: tokio::sync::Mutex::default(),
             client: LazyLock::new(Client::default),
             draining: AtomicBool::new(false),
@@ -176,6 +199,7 @@ impl Gateway {
     /// Serves by `snapshot` from now on. Requests in flight finish by the one before.
     pub fn replace(&self, snapshot: Snapshot) {
         self.cache.apply(&snapshot.config.cache);
+        self.limit_by(&snapshot.config);
         if !snapshot.config.routing.breaker.enabled {
             self.health.close_breakers();
         }

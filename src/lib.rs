@@ -7,7 +7,7 @@
 //! | 7 assembly | [`cli`], [`server`] |
 //! | 6 surfaces | [`proxy`], [`admin`], [`tasks`] |
 //! | 5 state | [`gateway`], [`snapshot`] |
-//! | 4 stages | [`auth`], [`cache`], [`routing`], [`usage`] |
+//! | 4 stages | [`auth`], [`cache`], [`limits`], [`routing`], [`usage`] |
 //! | 3 edges | [`dialects`], [`health`], [`redis_client`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
 //! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
@@ -25,6 +25,7 @@ pub mod error;
 pub mod gateway;
 pub mod health;
 pub mod identity;
+pub mod limits;
 pub mod pattern;
 pub mod price;
 pub mod providers;

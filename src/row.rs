@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{chat::usage::Usage, price::Usd};
+use crate::{
+    chat::usage::{Tier as Service, Usage},
+    price::Usd,
+};
 
 /// As much of the beginning of `text` as fits into so many bytes, in whole characters.
 pub fn beginning(text: &str, max_bytes: usize) -> &str {
@@ -16,7 +19,8 @@ pub fn beginning(text: &str, max_bytes: usize) -> &str {
 /// One finished request. Absent values are unknown, which is not the same as nothing.
 ///
 /// The order of its fields is a format: journals of earlier versions are read by it, and a test holds on
-/// to one. A new field goes to the end and needs a new version in `usage::journal::frame`.
+/// to one. What came later is in [`Later`], which is written behind it; a new field goes to the end of a
+/// struct of its own and needs a new version in `usage::journal::frame`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row<'a> {
     /// The request's id, as in `X-Request-Id`. A row is settled once for each.
@@ -84,6 +88,77 @@ pub struct Row<'a> {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
+    /// What each of several calls used, as JSON (`Part` in `usage::record`), where `tokens` are not those
+    /// of one call to `served_model`.
+    #[serde(skip)]
+    pub parts: Option<&'a str>,
+    /// Whether `tokens` has all that decides the cost. Rows of the journal's version 1 know some kinds only.
+    #[serde(skip)]
+    pub is_complete: bool,
+}
+
+/// What a row has since version 2 of the journal: the rest of what a bill is made of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Later<'a> {
+    /// `cache_write_1h`, `cached_audio`, `image_input`, `image_output`, `searches`, `unbilled_input`,
+    /// `unbilled_output`.
+    kinds: [u64; 7],
+    service: Option<Service>,
+    stated_cost_pico: Option<u64>,
+    parts: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    /// What is written behind it.
+    pub fn later(&self) -> Later<'a> {
+        let usage = self.tokens.unwrap_or_default();
+        Later {
+            kinds: [
+                usage.cache_write_1h,
+                usage.cached_audio,
+                usage.image_input,
+                usage.image_output,
+                usage.searches,
+                usage.unbilled_input,
+                usage.unbilled_output,
+            ],
+            service: usage.tier,
+            stated_cost_pico: usage.stated_cost_pico,
+            parts: self.parts,
+        }
+    }
+
+    /// It with what was written behind it.
+    #[must_use]
+    pub fn with(self, later: Later<'a>) -> Self {
+        let [
+            cache_write_1h,
+            cached_audio,
+            image_input,
+            image_output,
+            searches,
+            unbilled_input,
+            unbilled_output,
+        ] = later.kinds;
+        let whole = |usage| Usage {
+            cache_write_1h,
+            cached_audio,
+            image_input,
+            image_output,
+            searches,
+            unbilled_input,
+            unbilled_output,
+            tier: later.service,
+            stated_cost_pico: later.stated_cost_pico,
+            ..usage
+        };
+        Row {
+            tokens: self.tokens.map(whole),
+            parts: later.parts,
+            is_complete: true,
+            ..self
+        }
+    }
 }
 
 /// [`Usage`] leaves out what is nothing; the journal's format knows places only.

@@ -32,7 +32,9 @@ use crate::{
     providers::pricing,
     proxy::{Proxy, connection::Connections},
     snapshot,
-    tasks::{CacheKeeper, Closing, Tasks, UsageKeeper, reload::Source, store::Records},
+    tasks::{
+        CacheKeeper, Closing, LimitsKeeper, Tasks, UsageKeeper, reload::Source, store::Records,
+    },
     telemetry::{logging, metrics::Metrics},
     upstream::{client::Client, discovery::Which},
     usage::journal::{self, Journal},
@@ -100,6 +102,9 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
         log::warn!("{warning}");
     }
     let gateway = Arc::new(Gateway::new(metrics));
+    // What was spent is told to limits as they will be.
+    gateway.limit_by(&config);
+    gateway.written.store(config.clone().into());
     let records = Records::new(&config.store, &start.directory);
     let mut records = records.map_err(|error| vec![error.to_string()])?;
     read_records(&gateway, &mut records);
@@ -110,7 +115,6 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     if merged.providers.is_empty() {
         return Err(vec![NO_PROVIDER.to_owned()]);
     }
-    gateway.written.store(config.clone().into());
     let built = snapshot::build(merged, (&*gateway).into());
     gateway.replace(built?);
     if records.has_store() {
@@ -161,6 +165,8 @@ pub fn run(start: Start) -> Result<(), Vec<String>> {
     server.add_service(Prebound::new(admin, wanted.admin, admin_socket));
     let keeper = CacheKeeper(gateway.clone());
     server.add_service(background_service("cache", keeper));
+    let keeper = LimitsKeeper(gateway.clone());
+    server.add_service(background_service("limits", keeper));
     let closing = Arc::new(Closing::default());
     let keeper = UsageKeeper {
         gateway: gateway.clone(),

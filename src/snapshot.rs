@@ -17,10 +17,12 @@ use crate::{
     gateway::{Gateway, Snapshot},
     health::Health,
     identity::Identity,
+    limits::Table,
     providers::{
         self, Auth, Entry,
         auth::sigv4::{self, Signer},
         catalog,
+        pricing::Prices,
     },
     routing::{Member, Router},
     secret::Secret,
@@ -63,13 +65,14 @@ impl<'a> From<&'a Gateway> for Lasting<'a> {
 pub fn build(mut config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<String>> {
     let mut router = Router::default();
     let mut problems = Vec::new();
+    let prices = &config.pricing.prices;
     for (name, settings) in &mut config.providers {
-        let mut built = member(name, settings, lasting);
+        let mut built = member(name, settings, prices, lasting);
         // What the store adds keeps no provider of the configuration from being used.
         if let (Err(problem), Some(configured)) = (&built, settings.configured.take()) {
             log::warn!("{problem}; what the store adds to it is left out");
             *settings = *configured;
-            built = member(name, settings, lasting);
+            built = member(name, settings, prices, lasting);
         }
         match built {
             Ok(member) => drop(router.members.insert(name.as_str().into(), member)),
@@ -84,6 +87,7 @@ pub fn build(mut config: Config, lasting: Lasting<'_>) -> Result<Snapshot, Vec<S
     router.unconfigured = unconfigured(&config);
     Ok(Snapshot {
         keys: keys(&config.auth, lasting.keys),
+        limits: Table::of(&config),
         router,
         config,
     })
@@ -121,13 +125,18 @@ fn keys(auth: &config::Auth, stored: &Arc<KeyTable>) -> KeyRing {
     ring
 }
 
-fn member(name: &str, settings: &config::Provider, lasting: Lasting<'_>) -> Result<Member, String> {
+fn member(
+    name: &str,
+    settings: &config::Provider,
+    prices: &Prices,
+    lasting: Lasting<'_>,
+) -> Result<Member, String> {
     let entry = settings.entry(name);
-    let mut provider = provider(name, settings, entry, lasting)?;
+    let mut provider = provider(name, settings, entry, prices, lasting)?;
     for (project, own) in &settings.projects {
         let built = match own.is_closed {
             true => None,
-            false => self::provider(name, &of_project(settings, own), entry, lasting)
+            false => self::provider(name, &of_project(settings, own), entry, prices, lasting)
                 .inspect_err(|problem| {
                     log::warn!("{problem}; requests of the project `{project}` are not sent there");
                 })
@@ -176,6 +185,7 @@ fn provider(
     name: &str,
     settings: &config::Provider,
     entry: Option<&'static Entry>,
+    prices: &Prices,
     lasting: Lasting<'_>,
 ) -> Result<Provider, String> {
     let wrong = |what: &str| format!("provider `{name}`: {what}");
@@ -241,6 +251,7 @@ fn provider(
         lists_models: entry.is_none_or(|entry| entry.lists_models),
         allowed_models: settings.served(name).allowed.to_vec(),
         health: lasting.health.provider(name),
+        prices: prices.clone(),
     };
     Provider::new(built, lasting.hosts)
 }

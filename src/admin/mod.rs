@@ -9,8 +9,10 @@ pub mod budgets;
 pub mod cache;
 pub mod decide;
 mod document;
+pub mod encryption;
 mod entity;
 pub mod health;
+pub mod identity;
 pub mod input;
 pub mod keys;
 pub mod list;
@@ -31,4 +33,4 @@ pub mod users;
 
 pub use document::document;
 pub use server::Admin;
-use server::{Origin, Server, in_force};
+use server::{Door, Origin, Server, in_force};

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     auth,
+    providers::pricing,
     store::{
         List, Store,
         credentials::Credential,
@@ -294,6 +295,18 @@ pub struct ServedModel {
     pub name: String,
     /// Who serves it: a provider's name, or that of a pool.
     pub owned_by: String,
+    /// Who is asked, in order, as `provider/model`; for those who see everything.
+    #[serde(default)]
+    pub served_by: Vec<String>,
+    /// What a million tokens of prompt cost at the first of them, in USD, where that is known.
+    #[serde(default)]
+    pub input_price: Option<f64>,
+    /// What a million tokens of answer cost there.
+    #[serde(default)]
+    pub output_price: Option<f64>,
+    /// How many tokens fit there.
+    #[serde(default)]
+    pub context_tokens: Option<u64>,
 }
 
 /// The names that clients may use.
@@ -324,12 +337,30 @@ impl Operation for Served {
         };
         let data = names
             .filter(|(name, _)| may_use(name))
-            .map(|(name, owner)| ServedModel {
-                name,
-                owned_by: owner.to_string(),
-            });
+            .map(|(name, owner)| served(&call, name, owner.to_string()));
         Ok(ServedModels {
             data: data.collect(),
         })
+    }
+}
+
+fn served(call: &Call, name: String, owned_by: String) -> ServedModel {
+    let stage = call.snapshot.router.fallback(&name, None);
+    let candidates = stage.map(|stage| stage.candidates()).unwrap_or_default();
+    let first = candidates.first();
+    let price = first.and_then(|first| pricing::price(&first.provider.kind, &first.model));
+    // A millionth of a dollar per token is a dollar per million tokens.
+    let dollars = |pico: u64| pico as f64 / 1e6;
+    let rates = price.as_ref().map(|price| &price.tariff.rates);
+    let asked = candidates.iter().filter(|_| call.caller.sees_all());
+    ServedModel {
+        name,
+        owned_by,
+        input_price: rates.map(|rates| dollars(rates.input)),
+        output_price: rates.map(|rates| dollars(rates.output)),
+        context_tokens: price.as_ref().and_then(|price| price.context_tokens),
+        served_by: asked
+            .map(|candidate| format!("{}/{}", candidate.provider.name, candidate.model))
+            .collect(),
     }
 }

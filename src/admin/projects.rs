@@ -78,6 +78,9 @@ pub struct ProjectChange {
     /// secret belongs into a credential of the project.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub headers: Patch<Headers>,
+    /// Headers to add or replace, one by one, by provider; an empty value takes one away. The others stay.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set_headers: Headers,
     /// Under which terms its keys may be used.
     #[serde(flatten)]
     pub terms: TermsChange,
@@ -150,7 +153,18 @@ impl Entity for Project {
         change.team_id.apply(&mut self.team_id);
         self.blocked = change.blocked.unwrap_or(self.blocked);
         change.terms.apply(&mut self.terms);
-        change.headers.apply_or_default(&mut self.terms.headers);
+        let headers = &mut self.terms.headers;
+        change.headers.apply_or_default(headers);
+        for (provider, said) in change.set_headers {
+            let own = headers.entry(provider).or_default();
+            for (name, value) in said {
+                match value.is_empty() {
+                    true => drop(own.remove(&name)),
+                    false => drop(own.insert(name, value)),
+                }
+            }
+        }
+        headers.retain(|_, own| !own.is_empty());
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    cache, decide, document, entity, health, keys, litellm, models, myself, operation::Registered,
-    providers, providers::credentials, requests, teams, usage,
+    cache, decide, document, encryption, entity, health, identity, keys, litellm, models, myself,
+    operation::Registered, providers, providers::credentials, requests, teams, usage,
 };
 use crate::store::{budgets::Budget, models::Model, projects::Project, teams::Team, users::User};
 
@@ -27,6 +27,7 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &document::Show,
         &myself::Show,
         &health::Show,
+        &identity::Show,
         &decide::Decide,
     ],
     &[&cache::Show, &cache::Purge],
@@ -40,6 +41,8 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &keys::Unblock,
         &keys::Revoke,
         &keys::Rotate,
+        &keys::RevokeSeveral,
+        &keys::DeleteSeveral,
     ],
     &records!(Team),
     &[&teams::ListMembers, &teams::PutMember, &teams::RemoveMember],
@@ -54,7 +57,9 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &providers::Show,
         &providers::Change,
         &providers::Delete,
+        &providers::Try,
     ],
+    &[&encryption::Show, &encryption::Reencrypt],
     &[
         &credentials::ListAll,
         &credentials::Make,
@@ -63,7 +68,12 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &credentials::Rotate,
         &credentials::Delete,
     ],
-    &[&usage::Show, &requests::ListAll, &requests::Show],
+    &[
+        &usage::Show,
+        &requests::ListAll,
+        &requests::Export,
+        &requests::Show,
+    ],
     &[
         &litellm::keys::Generate,
         &litellm::keys::GenerateForService,
@@ -147,6 +157,10 @@ pub(super) const OPERATIONS: &[&[&dyn Registered]] = &[
         &litellm::spend::Models,
         &litellm::spend::Calculate,
         &litellm::logs::Show,
+        &litellm::daily::OfUsers,
+        &litellm::daily::OfUsersAtOnce,
+        &litellm::daily::OfTeams,
+        &litellm::daily::OfTags,
     ],
     &[
         &litellm::global::Spend,

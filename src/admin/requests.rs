@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     input::{Nothing, Time},
@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     price::Usd,
-    store::report::{RequestRow, Rows, Which},
+    store::{
+        report::{Kinds, RequestRow, Rows, Which},
+        usage::{Place, Scope},
+    },
 };
 
 /// Which requests.
@@ -101,6 +104,15 @@ pub struct RequestView {
     pub cache_write_tokens: Option<i64>,
     /// Tokens thought.
     pub reasoning_tokens: Option<i64>,
+    /// The other kinds of what was used.
+    #[serde(flatten)]
+    pub kinds: Kinds,
+    /// How the provider says that it served: `flex`, `batch`, `priority`, `fast`, `standard`.
+    pub service: Option<String>,
+    /// What the provider itself says that it cost, in USD.
+    pub stated_cost: Option<Usd>,
+    /// What each of several calls used.
+    pub parts: Option<Value>,
     /// Whether the gateway counted the tokens itself.
     pub estimated: bool,
     /// What it cost, in USD; none where that is not known.
@@ -153,6 +165,12 @@ impl From<RequestRow> for RequestView {
             cached_tokens: row.cached_tokens,
             cache_write_tokens: row.cache_write_tokens,
             reasoning_tokens: row.reasoning_tokens,
+            kinds: row.kinds,
+            service: row.service,
+            stated_cost: row.stated_cost,
+            parts: row
+                .parts
+                .and_then(|parts| serde_json::from_str(&parts).ok()),
             estimated: row.is_estimated,
             cost: row.cost,
             latency_ms: milliseconds(row.latency_us),
@@ -231,6 +249,85 @@ fn place(after: &str) -> Result<(i64, String), Refusal> {
         let message = "`after` is the `next` of the page before.";
         Refusal::invalid(Some("after"), message)
     })
+}
+
+/// Which requests are exported.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExportQuery {
+    /// Those from this time on.
+    pub from: Option<Time>,
+    /// Those from before this time.
+    pub until: Option<Time>,
+    /// Those of that key: its id, what people called it, or the name of a configured one.
+    pub key: Option<String>,
+    /// Those of that team.
+    pub team_id: Option<String>,
+    /// Those of that user.
+    pub user_id: Option<String>,
+    /// Those of that project.
+    pub project_id: Option<String>,
+    /// Those that that provider served.
+    pub provider: Option<String>,
+    /// Those that that model served, by the provider's name of it.
+    pub model: Option<String>,
+    /// How many, 1 to 1000; 1000 unless said.
+    pub limit: Option<u32>,
+    /// Where the page begins: the `next` of the one before.
+    pub after: Option<String>,
+}
+
+/// A page of the log as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Exported {
+    /// The earliest first, each with all its columns; what is not known is left out.
+    pub data: Vec<Map<String, Value>>,
+    /// Where the next page begins; none where this is the last.
+    pub next: Option<String>,
+}
+
+/// Exports requests.
+pub(super) struct Export;
+
+impl Operation for Export {
+    const ROUTE: Route = Route::get(
+        "/admin/requests/export",
+        Reach::All,
+        "The log of requests with all its columns, the earliest first, a page at a time.",
+    );
+    type Query = ExportQuery;
+    type Body = Nothing;
+    type Answer = Exported;
+
+    async fn run(call: Call, query: ExportQuery, _: Nothing) -> Result<Exported, Refusal> {
+        let limit = query.limit.unwrap_or(MAX_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            let message = format!("`limit` is a number from 1 to {MAX_LIMIT}.");
+            return Err(Refusal::invalid(Some("limit"), message));
+        }
+        let (at, id) = query.after.as_deref().map(place).transpose()?.unzip();
+        let after = Place::new(at.unwrap_or_default(), id.unwrap_or_default());
+        let scope = Scope {
+            since: query.from.map_or(0, |time| time.0),
+            until: query.until.map_or(i64::MAX, |time| time.0),
+            key: query.key,
+            team: query.team_id,
+            user: query.user_id,
+            project: query.project_id,
+            provider: query.provider,
+            model: query.model,
+        };
+        let (found, end) = call.store()?.requests(&scope, &after, limit).await?;
+        let is_full = found.len() == limit as usize;
+        let data = found.iter().map(|kept| match serde_json::to_value(kept) {
+            Ok(Value::Object(columns)) => columns,
+            _ => Map::new(),
+        });
+        Ok(Exported {
+            data: data.collect(),
+            next: is_full.then(|| end.to_string()),
+        })
+    }
 }
 
 /// Shows a request.

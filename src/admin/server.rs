@@ -34,9 +34,10 @@ pub struct Admin {
     server: Arc<Server>,
 }
 
-/// LiteLLM's routes of it, as the clients' port has them.
-struct OnClientPort {
+/// Its routes for whoever asks from within: the clients' port, which has LiteLLM's, and the command line.
+struct Inside {
     router: Router,
+    door: Door,
 }
 
 /// What all its routes share.
@@ -50,8 +51,20 @@ pub(super) struct Server {
 pub(super) struct Origin {
     /// The address.
     pub(super) peer: Option<IpAddr>,
-    /// Whether it came in by the clients' port, which others may reach in our name.
-    pub(super) is_client_port: bool,
+    /// How it came in.
+    pub(super) door: Door,
+}
+
+/// By what a request comes in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The admin port.
+    #[default]
+    Admin,
+    /// The clients' port, which others may reach in our name.
+    Client,
+    /// The command line, on a store that it has opened itself: whoever can do that may do everything.
+    Console,
 }
 
 impl Origin {
@@ -74,7 +87,16 @@ impl Admin {
     /// LiteLLM's routes alone, for the clients' port. Both ports count wrong keys together.
     pub fn on_client_port(&self) -> Arc<dyn Management> {
         let router = router(self.server.clone(), false);
-        Arc::new(OnClientPort { router })
+        let door = Door::Client;
+        Arc::new(Inside { router, door })
+    }
+
+    /// All routes, for the command line where no gateway runs: its commands do by them what they do by a
+    /// port. Nobody is asked for a key.
+    pub fn on_console(&self) -> Arc<dyn Management> {
+        let router = router(self.server.clone(), true);
+        let door = Door::Console;
+        Arc::new(Inside { router, door })
     }
 }
 
@@ -190,7 +212,7 @@ pub(super) async fn in_force(gateway: &Gateway, store: &Store) {
 }
 
 #[async_trait]
-impl Management for OnClientPort {
+impl Management for Inside {
     fn knows(&self, path: &str) -> bool {
         let mut routes = operations().map(Registered::route);
         routes.any(|route| route.shape == Shape::LiteLlm && is_of(route.path, path))
@@ -204,7 +226,7 @@ impl Management for OnClientPort {
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(Origin {
             peer,
-            is_client_port: true,
+            door: self.door,
         });
         let service = TowerToHyperService::new(self.router.clone());
         let Ok(answer) = hyper::service::Service::call(&service, request).await;
@@ -242,7 +264,7 @@ impl ServerApp for Admin {
             .and_then(|digest| Some(digest.peer_addr()?.as_inet()?.ip()));
         let origin = Origin {
             peer,
-            is_client_port: false,
+            door: Door::Admin,
         };
         let router = self.router.clone().layer(Extension(origin));
         let served = hyper::server::conn::http1::Builder::new()

@@ -130,6 +130,9 @@ pub struct StampsView {
     pub updated_by: Option<String>,
     /// When it was changed last.
     pub updated_at: Time,
+    /// Why parts of it cannot be read: it is damaged, or of a later version. Until then nobody may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 impl From<Stamps> for StampsView {
@@ -139,6 +142,7 @@ impl From<Stamps> for StampsView {
             created_at: Time(stamps.created_at),
             updated_by: stamps.updated_by,
             updated_at: Time(stamps.updated_at),
+            unreadable: stamps.unreadable,
         }
     }
 }

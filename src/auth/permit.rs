@@ -119,6 +119,7 @@ mod tests {
             user: None,
             budget: None,
             organization: None,
+            since: 0,
         };
         let identity = Identity {
             key: Some("app".into()),
@@ -160,6 +161,7 @@ mod tests {
             user: None,
             budget: None,
             organization: None,
+            since: 0,
         };
         let identity = Identity {
             profile: Some(Arc::new(profile)),

@@ -57,7 +57,8 @@ pub struct Usage {
     pub stated_cost_pico: Option<u64>,
 }
 
-/// How a provider serves a request, where that changes what it costs.
+/// How a provider serves a request, where that changes what it costs. Their order is part of the journal's
+/// format: a new one goes to the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {

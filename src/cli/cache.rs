@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    admin, answer, fail, print_json,
-    process::Target,
+    answer, fail,
+    failure::Failure,
+    port::{Of, running},
+    print_json,
     table::{NOTHING, Table},
 };
 use crate::{
@@ -23,7 +24,7 @@ pub(super) enum CacheCommand {
     /// Show what the cache of the running gateway holds and what it has saved
     Stats {
         #[command(flatten)]
-        target: Target,
+        of: Of,
         /// Print all that is known as JSON
         #[arg(long)]
         json: bool,
@@ -31,7 +32,7 @@ pub(super) enum CacheCommand {
     /// Drop answers: here, in Redis and in the memory of other replicas
     Purge {
         #[command(flatten)]
-        target: Target,
+        of: Of,
         #[command(flatten)]
         wanted: Wanted,
         /// Print the numbers as JSON
@@ -58,49 +59,39 @@ pub(super) struct Wanted {
     model: Option<String>,
 }
 
-/// Asks and prints. Exits with 0, or with 1 where no gateway runs or Redis could not be asked.
+/// Asks and prints. Exits with 1 where Redis could not be asked.
 pub(super) fn run(command: CacheCommand) -> ExitCode {
-    match command {
-        CacheCommand::Stats { target, json } => {
-            match ask::<Stats>(&target, Method::GET, "/admin/cache", None) {
-                Ok((said, _)) if json => print_json(&said),
-                Ok((_, stats)) => answer(Ok(shown(&stats))),
-                Err(problem) => fail([problem]),
-            }
-        }
-        CacheCommand::Purge {
-            target,
-            wanted,
-            json,
-        } => {
-            let question = Question {
-                all: wanted.all,
-                key: wanted.key,
-                team: wanted.team,
-                model: wanted.model,
-            };
-            let path = "/admin/cache/purge";
-            match ask::<Purged>(&target, Method::POST, path, Some(&json!(question))) {
-                Ok((said, purged)) => dropped(&said, &purged, json),
-                Err(problem) => fail([problem]),
-            }
-        }
-    }
+    let done = match command {
+        CacheCommand::Stats { of, json } => stats(&of, json),
+        CacheCommand::Purge { of, wanted, json } => purge(&of, wanted, json),
+    };
+    done.unwrap_or_else(Failure::report)
 }
 
-fn ask<T: DeserializeOwned>(
-    target: &Target,
-    method: Method,
-    path: &str,
-    body: Option<&Value>,
-) -> Result<(Value, T), String> {
-    let said = admin::ask(target, method, path, body)?;
-    match serde_json::from_value(said.clone()) {
-        Ok(read) => Ok((said, read)),
-        Err(error) => Err(format!(
-            "the gateway that runs is of another version: {error}"
-        )),
-    }
+fn stats(of: &Of, json: bool) -> Result<ExitCode, Failure> {
+    let said = running(of, async |port| port.get("/admin/cache").await)?;
+    Ok(match json {
+        true => print_json(&said),
+        false => answer(Ok(shown(&read(&said)?))),
+    })
+}
+
+fn purge(of: &Of, wanted: Wanted, json: bool) -> Result<ExitCode, Failure> {
+    let question = json!(Question {
+        all: wanted.all,
+        key: wanted.key,
+        team: wanted.team,
+        model: wanted.model,
+    });
+    let said = running(of, async |port| {
+        port.post("/admin/cache/purge", &question).await
+    })?;
+    Ok(dropped(&said, &read(&said)?, json))
+}
+
+fn read<T: DeserializeOwned>(said: &Value) -> Result<T, Failure> {
+    let read = serde_json::from_value(said.clone());
+    read.map_err(|error| format!("the gateway that runs is of another version: {error}").into())
 }
 
 fn dropped(said: &Value, purged: &Purged, json: bool) -> ExitCode {

@@ -1,25 +1,28 @@
 //! The command line, one file per command.
 
-mod admin;
 mod cache;
+mod colour;
 pub mod config;
-mod group;
+mod failure;
 mod key;
 mod model;
 mod openapi;
+mod port;
 mod process;
+mod progress;
 mod prompt;
 mod provider;
+mod record;
 mod reload;
 mod route;
 mod start;
 mod stop;
-mod store;
 mod table;
 mod terms;
 mod time;
 mod upgrade;
 mod usage;
+mod view;
 
 use std::{
     fmt::Display,
@@ -27,14 +30,20 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
+
+use crate::config::Environment;
+use failure::Failure;
 
 /// An AI gateway: one base URL for every model of every provider.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, arg_required_else_help = true)]
 pub struct Cli {
+    /// When to print colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: colour::When,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,10 +66,16 @@ enum Command {
     Key(key::KeyCommand),
     /// Teams: what keys belong to, and under which terms
     #[command(subcommand)]
-    Team(group::GroupCommand),
+    Team(record::RecordCommand<record::team::Team>),
     /// Projects: teams with provider keys and headers of their own
     #[command(subcommand)]
-    Project(group::GroupCommand),
+    Project(record::RecordCommand<record::project::Project>),
+    /// Users: whose keys are, and under which terms
+    #[command(subcommand)]
+    User(record::RecordCommand<record::user::User>),
+    /// Budgets: what several keys may spend and ask for together
+    #[command(subcommand)]
+    Budget(record::RecordCommand<record::budget::Budget>),
     /// Models: what clients may ask for
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -86,18 +101,30 @@ enum Command {
     },
 }
 
-/// Runs what the command line asks for. Exits with 0, or with 1 where it failed; clap exits with
-/// 2 on wrong usage.
+/// Runs what the command line asks for. Exits with 0 where it was done; else with a number of
+/// [`failure::Kind`].
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
+    let command = Cli::command().color(colour::asked(std::env::args()));
+    let matches = command.get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let environment = Environment::of_process();
+    let no_color = environment.get("NO_COLOR").is_some();
+    let is_dumb = environment.get("TERM") == Some("dumb");
+    colour::decide(cli.color, no_color, is_dumb);
+    match cli.command {
         Command::Start(arguments) => start::run(&arguments),
         Command::Stop(target) => answer(stop::run(&target)),
         Command::Reload(target) => answer(reload::run(&target)),
         Command::Upgrade(target) => answer(upgrade::run(&target)),
         Command::Config(command) => config::run(command),
         Command::Key(command) => key::run(&command),
-        Command::Team(command) => group::run::<crate::store::teams::Team>(&command),
-        Command::Project(command) => group::run::<crate::store::projects::Project>(&command),
+        Command::Team(command) => record::run(&command),
+        Command::Project(command) => record::run(&command),
+        Command::User(command) => record::run(&command),
+        Command::Budget(command) => record::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Provider(command) => provider::run(&command),
         Command::Cache(command) => cache::run(command),
@@ -115,9 +142,6 @@ pub fn run() -> ExitCode {
         }
     }
 }
-
-/// Who is said to have changed something from the command line.
-const BY: Option<&str> = Some("cli");
 
 /// Prints a value as JSON.
 fn print_json(value: &impl Serialize) -> ExitCode {
@@ -139,15 +163,14 @@ fn answer(result: Result<String, String>) -> ExitCode {
 /// Prints what the operator should know, a line each.
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        let _ = writeln!(io::stderr(), "warning: {warning}");
+        failure::warn(warning);
     }
 }
 
 /// Prints what went wrong, a line each.
-#[expect(clippy::print_stderr, reason = "the command line speaks to a terminal")]
 fn fail(problems: impl IntoIterator<Item = impl Display>) -> ExitCode {
     for problem in problems {
-        eprintln!("error: {problem}");
+        Failure::from(problem.to_string()).report();
     }
     ExitCode::FAILURE
 }

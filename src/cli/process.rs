@@ -2,8 +2,10 @@
 //! the data directory, in a file named after its port.
 
 use std::{
-    fs, io,
-    net::SocketAddr,
+    fs,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -12,7 +14,10 @@ use std::{
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::config::{self, Config, Environment, Flags};
+use crate::{
+    config::{self, Config, Environment, Flags},
+    gateway::proof::Token,
+};
 
 /// Which gateway is meant.
 #[derive(Debug, Clone, Args)]
@@ -32,7 +37,7 @@ pub struct Files {
     pub pid: PathBuf,
     /// Where a successor takes its sockets over.
     pub socket: PathBuf,
-    /// Holds the address of its admin port.
+    /// Holds the address of its admin port, and the token by which it shows who it is.
     pub admin: PathBuf,
 }
 
@@ -40,12 +45,45 @@ impl Files {
     /// Those of the gateway with that configuration.
     pub fn of(config: &Config, environment: &Environment) -> Self {
         let directory = data_directory(config, environment);
-        let port = config.listen.port;
+        Files::named(&directory, &config.listen.port.to_string())
+    }
+
+    /// Those of all gateways that have left some in a data directory.
+    pub fn all(directory: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let port = |name: &String| {
+            let port = name.strip_prefix("gateway-")?.strip_suffix(".pid")?;
+            Some(port.to_owned())
+        };
+        let mut ports: Vec<String> = names.filter_map(|name| port(&name)).collect();
+        ports.sort();
+        ports
+            .iter()
+            .map(|port| Files::named(directory, port))
+            .collect()
+    }
+
+    fn named(directory: &Path, port: &str) -> Self {
         Files {
             pid: directory.join(format!("gateway-{port}.pid")),
             socket: directory.join(format!("gateway-{port}.sock")),
             admin: directory.join(format!("gateway-{port}.admin")),
         }
+    }
+
+    /// The address of its admin port as this machine reaches it, and its token.
+    pub fn admin(&self) -> Option<(SocketAddr, Token)> {
+        let text = fs::read_to_string(&self.admin).ok()?;
+        let (address, token) = text.split_once('\n')?;
+        let mut address: SocketAddr = address.trim().parse().ok()?;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Some((address, Token::read(token)?))
     }
 
     /// The process that is named there, if it lives.
@@ -55,19 +93,26 @@ impl Files {
         (test_kill_process(pid).is_ok() && is_gateway(pid)).then_some(pid)
     }
 
-    /// Names this process there, and its admin port where its number is known: after an upgrade the
-    /// process before has written it.
+    /// Names this process there, its admin port and a token. A successor takes over those of the process
+    /// before: it serves at the same address, whose number that one may have chosen, and until it has gone
+    /// either may be asked.
     ///
     /// # Errors
     /// Where the directory cannot be made or a file cannot be written.
-    pub fn claim(&self, admin: SocketAddr) -> io::Result<()> {
+    pub fn claim(&self, admin: SocketAddr, is_successor: bool) -> io::Result<Token> {
         if let Some(directory) = self.pid.parent() {
             make_private(directory)?;
         }
-        if admin.port() != 0 {
-            fs::write(&self.admin, admin.to_string())?;
-        }
-        fs::write(&self.pid, std::process::id().to_string())
+        let before = self.admin().filter(|_| is_successor);
+        let no_random = || io::Error::other("the system gives no random numbers");
+        let (known, token) = match before {
+            Some((address, token)) => (Some(address), token),
+            None => (None, Token::new().ok_or_else(no_random)?),
+        };
+        let admin = known.filter(|_| admin.port() == 0).unwrap_or(admin);
+        write_private(&self.admin, &format!("{admin}\n{}\n", token.text()))?;
+        fs::write(&self.pid, std::process::id().to_string())?;
+        Ok(token)
     }
 
     /// Takes this process's name away, unless a successor has put its own there.
@@ -174,6 +219,15 @@ pub fn wait_until(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         thread::sleep(Duration::from_millis(20));
     }
     true
+}
+
+/// Nobody else reads it, whoever made it before.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -10,13 +10,14 @@ use std::{
 use clap::Args;
 
 use super::{
-    fail,
+    fail, port,
     process::{Files, data_directory},
 };
 use crate::{
     config::{Config, Environment, Flags},
     gateway::Gateway,
     server::{self, Bound, Start},
+    store::Location,
     tasks::reload::Source,
 };
 
@@ -86,6 +87,10 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
     let directory = data_directory(&loaded.config, &environment);
     let (at_exit, config) = (files.clone(), loaded.config.clone());
     let upgrade_socket = files.socket.clone();
+    let is_successor = arguments.upgrade;
+    let location = Location::of(config.store.database_url.as_ref(), &directory);
+    let location = location.map_err(|error| vec![error.to_string()])?;
+    let store = port::place(&location);
     let kept_in = directory.clone();
     Ok(Start {
         source,
@@ -95,11 +100,12 @@ fn prepare(arguments: &StartArguments) -> Result<Start, Vec<String>> {
         upgrade_socket,
         directory: kept_in,
         on_bound: Box::new(move |bound, gateway| {
-            if let Err(error) = files.claim(bound.admin) {
-                log::warn!(
-                    "{}: {error}; stop, reload and upgrade will not find this process",
+            match files.claim(bound.admin, is_successor) {
+                Ok(token) => gateway.proof.keep(token, store.clone()),
+                Err(error) => log::warn!(
+                    "{}: {error}; commands will not find this process",
                     files.pid.display()
-                );
+                ),
             }
             greet(&config, bound, gateway, &directory);
         }),

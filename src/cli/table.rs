@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::colour;
+
 /// A cell in which there is nothing.
 pub(super) const NOTHING: &str = "-";
 
@@ -26,6 +28,17 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Whether there is no line in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether what stands in a column are states.
+    fn is_of_states(&self, column: usize) -> bool {
+        let title = self.titles.get(column).map(String::as_str);
+        matches!(title, Some("STATE" | "RESULT" | "BREAKER" | "CHECK"))
+    }
+
     /// The width of each column; none where all its cells are empty.
     fn widths(&self) -> Vec<Option<usize>> {
         let width = |cell: Option<&String>| cell.map_or(0, |cell| cell.chars().count());
@@ -46,10 +59,14 @@ impl fmt::Display for Table {
         let titles = Some(&self.titles).filter(|titles| !titles.is_empty());
         for (number, cells) in titles.into_iter().chain(&self.rows).enumerate() {
             let mut line = String::new();
-            for (width, cell) in widths.iter().zip(cells) {
-                if let Some(width) = width {
-                    line.push_str(&format!("{cell:width$}  "));
+            for (column, (width, cell)) in widths.iter().zip(cells).enumerate() {
+                let Some(width) = width else { continue };
+                let blank = width.saturating_sub(cell.chars().count()) + 2;
+                match number > 0 && self.is_of_states(column) {
+                    true => line.push_str(&colour::state(cell)),
+                    false => line.push_str(cell),
                 }
+                line.push_str(&" ".repeat(blank));
             }
             if number > 0 {
                 formatter.write_str("\n")?;

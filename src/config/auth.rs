@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CacheOverride;
+use super::{CacheOverride, LimitSet};
 use crate::secret::Secret;
 
 /// Who may call.
@@ -39,4 +39,7 @@ pub struct StaticKey {
     /// What differs from the `cache` section.
     #[serde(default)]
     pub cache: CacheOverride,
+    /// How much it may be used for.
+    #[serde(default)]
+    pub limits: LimitSet,
 }

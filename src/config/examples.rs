@@ -169,6 +169,7 @@ fn the_options_of_the_full_examples_provider_stand_at_their_defaults() {
         api_key: None,
         default_model: None,
         tls: Default::default(),
+        limits: Default::default(),
         ..provider.clone()
     };
     assert_eq!(own, Provider::default());
@@ -216,7 +217,7 @@ const PROVIDERS: &str = "providers: {openai: {api_key: a}, anthropic: {api_key: 
 #[test]
 fn the_examples_of_the_documentation_are_sound() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for (name, least) in [("routing.md", 6), ("configuration.md", 2)] {
+    for (name, least) in [("routing.md", 6), ("configuration.md", 2), ("limits.md", 2)] {
         let text = fs::read_to_string(directory.join(name)).unwrap();
         let blocks: Vec<&str> = text
             .split("```yaml\n")

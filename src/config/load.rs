@@ -4,6 +4,7 @@ use std::{
     fs,
     io::ErrorKind,
     net::IpAddr,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -64,6 +65,7 @@ pub fn load(
         }),
     };
     config.cache.tidy();
+    config.rate_limiting.tidy();
     let (warnings, found) = env::apply(environment, &mut config, &mut positions);
     problems.extend(found);
     apply_flags(flags, &mut config, &mut positions);
@@ -75,6 +77,10 @@ pub fn load(
         .map(|directory| at_home(directory, environment));
     for (name, provider) in &mut config.providers {
         tidy_base_url(name, provider);
+    }
+    config.pricing.file = config.pricing.file.map(|path| at_home(path, environment));
+    if let Err(found) = config.pricing.read(file.as_deref()) {
+        problems.extend(found);
     }
     if problems.is_empty() {
         problems = validate::validate(&config, &positions, flags.demo);
@@ -93,20 +99,35 @@ pub fn load(
 
 fn read(file: &Path, environment: &Environment) -> Result<(Config, Positions), Vec<Problem>> {
     let name = file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|error| {
+    let text = text(file, "")?;
+    let lookup = |variable: &str| environment.get(variable).map(str::to_owned);
+    yaml::read(&name, &text, &lookup)
+}
+
+/// The text of a file that the setting `key` names.
+pub(super) fn text(file: &Path, key: &str) -> Result<String, Vec<Problem>> {
+    fs::read_to_string(file).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound => "there is no such file".to_owned(),
             ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
             _ => error.to_string(),
         };
         vec![Problem::without_place(
-            &name,
-            "",
+            &file.display().to_string(),
+            key,
             format!("cannot be read: {why}"),
         )]
-    })?;
-    let lookup = |variable: &str| environment.get(variable).map(str::to_owned);
-    yaml::read(&name, &text, &lookup)
+    })
+}
+
+/// What tells one state of a file from another.
+pub type Stamp = (i64, i64, u64, u64);
+
+/// A file's state now; `None` where there is no file.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    let (time, part) = (metadata.mtime(), metadata.mtime_nsec());
+    Some((time, part, metadata.len(), metadata.ino()))
 }
 
 fn apply_flags(flags: &Flags, config: &mut Config, positions: &mut Positions) {

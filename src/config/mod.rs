@@ -10,8 +10,10 @@ mod env;
 mod errors;
 #[cfg(test)]
 mod examples;
+mod limits;
 mod listen;
 mod load;
+mod pricing;
 mod providers;
 mod redis_url;
 mod resilience;
@@ -32,8 +34,12 @@ pub use auth::{Auth, StaticKey};
 pub use cache::{Cache, CacheBackend, CacheOverride, CacheScope, HashStrategy, MaxSize};
 pub use env::Environment;
 pub use errors::{Errors, RateLimitStatus, UnsupportedParams};
+pub use limits::{
+    BudgetAlerts, EdgeGuard, LimitAlgorithm, LimitSet, RateLimiting, WhileRedisIsAway,
+};
 pub use listen::{Listen, Tls};
-pub use load::{Flags, Loaded, load, schema};
+pub use load::{Flags, Loaded, Stamp, load, schema, stamp};
+pub use pricing::Pricing;
 pub use providers::{HttpVersion, ProjectsOwn, Provider, ProviderTls, Timeouts};
 pub use redis_url::RedisServers;
 pub use resilience::{Breaker, FailureClass, HealthCheck, Hedge, Retries, Routing};
@@ -63,6 +69,9 @@ pub struct Config {
     pub routing: Routing,
     /// Answers that are kept and given again.
     pub cache: Cache,
+    /// How much may be asked for and spent, by whom.
+    #[serde(alias = "limits")]
+    pub rate_limiting: RateLimiting,
     /// Other names for models: `sonnet: anthropic/claude-sonnet-4-5`. A target is a model, a
     /// `provider/model` or a pool.
     pub aliases: IndexMap<String, String>,
@@ -72,6 +81,8 @@ pub struct Config {
     pub unsupported_params: UnsupportedParams,
     /// How errors look to clients.
     pub errors: Errors,
+    /// What models cost, where that is not what `conf/pricing.yaml` says.
+    pub pricing: Pricing,
     /// Logs and metrics.
     pub telemetry: Telemetry,
     /// The record of requests.

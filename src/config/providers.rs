@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Seconds;
+use super::{LimitSet, Seconds};
 use crate::{
     providers::{Entry, catalog},
     secret::Secret,
@@ -52,6 +52,8 @@ pub struct Provider {
     /// program: it is left out then where it cannot be used.
     #[serde(skip)]
     pub is_found: bool,
+    /// How much it may be asked for, by everyone together.
+    pub limits: LimitSet,
     /// Whether it serves one deployment of the store, and nothing else leads to it.
     #[serde(skip)]
     pub is_deployment: bool,

@@ -3,6 +3,7 @@
 
 mod auth;
 mod cache;
+mod limits;
 mod listen;
 mod providers;
 mod routing;
@@ -34,6 +35,7 @@ pub(super) fn validate(config: &Config, positions: &Positions, demo: bool) -> Ve
     check.listen();
     check.auth();
     check.cache();
+    check.limits();
     check.providers();
     check.routing();
     check.store();

@@ -28,6 +28,10 @@ impl Gateway {
         self.read_groups::<Team>(store).await?;
         self.read_groups::<User>(store).await?;
         self.read_groups::<Budget>(store).await?;
+        // Before anybody may spend more.
+        if let Err(error) = self.sync_spending(store).await {
+            log::error!("limits do not know what was spent: {error}");
+        }
         let mut loader = self.keys.load_all();
         store.load_keys(|key| loader.put(&key)).await?;
         let unreadable = loader.complete();
@@ -49,6 +53,7 @@ impl Gateway {
         store: &Store,
         changes: &[Change],
     ) -> Result<bool, StoreError> {
+        self.sync_spending_of(store, changes).await;
         let projects = records(changes, Kind::Project);
         self.read_some::<Project>(store, &projects).await?;
         let teams = records(changes, Kind::Team);
@@ -198,7 +203,12 @@ impl GroupRecord for Project {
     const GROUP: GroupKind = GroupKind::Project;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -206,7 +216,12 @@ impl GroupRecord for Team {
     const GROUP: GroupKind = GroupKind::Team;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -214,7 +229,12 @@ impl GroupRecord for User {
     const GROUP: GroupKind = GroupKind::User;
 
     fn standing(self) -> Standing {
-        standing(self.alias.as_deref(), self.terms, self.blocked)
+        standing(
+            self.alias.as_deref(),
+            self.terms,
+            self.blocked,
+            self.stamps.created_at,
+        )
     }
 }
 
@@ -222,6 +242,6 @@ impl GroupRecord for Budget {
     const GROUP: GroupKind = GroupKind::Budget;
 
     fn standing(self) -> Standing {
-        standing(None, self.terms, false)
+        standing(None, self.terms, false, self.stamps.created_at)
     }
 }

@@ -28,6 +28,8 @@ pub struct Profile {
     pub budget: Option<Arc<Group>>,
     /// LiteLLM's organization, an id that nothing here is known of.
     pub organization: Option<Arc<str>>,
+    /// When it was made, in milliseconds since 1970: its budget's first period began then.
+    pub since: i64,
 }
 
 impl Profile {
@@ -58,6 +60,8 @@ pub struct Standing {
     pub blocked: bool,
     /// Whether the store has a record of it. Without one its id is a label and no more.
     pub known: bool,
+    /// When that was made, in milliseconds since 1970: its budget's first period began then.
+    pub since: i64,
 }
 
 /// How all stand that nothing is known of: there may be a million.

@@ -79,6 +79,19 @@ pub struct ModelLimits {
     pub tokens_per_minute: Option<u64>,
 }
 
+impl Limits {
+    /// Whether nothing is said of requests and tokens.
+    pub fn is_unlimited(&self) -> bool {
+        let all = [
+            self.requests_per_minute,
+            self.tokens_per_minute,
+            self.requests_per_day,
+            self.parallel_requests,
+        ];
+        all.iter().all(Option::is_none) && self.models.is_empty()
+    }
+}
+
 /// How much may be spent. `None` means no budget of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -9,11 +9,14 @@ use http::{StatusCode, header};
 use pingora::{Error, ErrorSource, ErrorType, http::ResponseHeader, upstreams::peer::HttpPeer};
 
 use super::{
+    admission::{self, Place},
     answer::{Answer, Watched},
     close::{self, Verdict, close},
     context::{Context, OpenAttempt},
     failure::{blank_failure, explain, no_answer, no_way, retry_delay},
-    next, prepare, relay,
+    next, prepare,
+    refused::{no_room, sooner},
+    relay,
 };
 use crate::{
     chat::sse::Frames,
@@ -30,7 +33,7 @@ use crate::{
 };
 
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked. `None` where
-/// somebody is to be asked after a while.
+/// somebody is to be asked after a while, or Redis whether a provider has room.
 ///
 /// # Errors
 /// Where nobody is left.
@@ -46,6 +49,9 @@ pub fn begin(context: &mut Context) -> pingora::Result<Option<Box<HttpPeer>>> {
         if context.is_out_of_time() {
             give_up(context, now);
             return Err(stop("the client's deadline has passed"));
+        }
+        if context.attempt.is_none() && !admission::find_place(context, &candidate) {
+            return Ok(None);
         }
         if context.attempt.is_none() && !open(context, &candidate, now) {
             if skip(context, now) {
@@ -117,6 +123,17 @@ fn skip(context: &mut Context, now: Instant) -> bool {
 fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
     let rules = &context.snapshot.config.routing;
     let (limits, breaker) = (policy::budget(&rules.retries), policy::breaker(rules));
+    let place = match std::mem::take(&mut context.place) {
+        Place::Taken(place) => Some(place),
+        Place::Full(refusal) => {
+            if context.failure.is_none() {
+                let refused = no_room(context, &refusal);
+                context.error = Some(sooner(context.error.take(), refused));
+            }
+            return false;
+        }
+        Place::Unknown | Place::Waits => None,
+    };
     let Some(leave) = Leave::take(&candidate.health, now, &breaker) else {
         return false;
     };
@@ -148,6 +165,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         was_stale: false,
         key: provider.credential.pick(now),
         leave,
+        place,
     });
     true
 }

@@ -45,6 +45,9 @@ pub(super) fn close(
     else {
         return;
     };
+    if let (Some(place), Some(used)) = (attempt.place.take(), &used) {
+        place.settle(&used.usage, used.cost.unwrap_or_default());
+    }
     tell(context, &mut attempt, candidate, verdict);
     let gateway = context.gateway();
     let metrics = &gateway.metrics;

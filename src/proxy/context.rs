@@ -10,6 +10,7 @@ use http::{Uri, header};
 use pingora::http::ResponseHeader;
 
 use super::{
+    admission::{Place, Ticket},
     answer::Answer,
     caching::{Caching, Wish},
     endpoints::{Endpoint, Kind},
@@ -28,6 +29,7 @@ use crate::{
     gateway::{Gateway, RequestId, Snapshot},
     health::leave::Leave,
     identity::Identity,
+    limits::{Admission, edge::Entrance},
     routing::{Plan, prompt::Prompt},
     usage::record::Attempt,
 };
@@ -96,6 +98,12 @@ pub struct Context {
     pub began: Option<Instant>,
     /// Path and query, where the dialect says something in them.
     pub uri: Uri,
+    /// Where the edge counts it.
+    pub entrance: Option<Entrance>,
+    /// Its place in all limits but its provider's.
+    pub(super) ticket: Option<Arc<Ticket>>,
+    /// The place in the limits of the provider that is asked next.
+    pub(super) place: Place,
     /// Whom to ask.
     pub plan: Plan,
     /// The clock on the provider.
@@ -159,6 +167,8 @@ pub struct OpenAttempt {
     pub key: usize,
     /// The leave to ask.
     pub leave: Leave,
+    /// Its place in the provider's limits, where it has some.
+    pub place: Option<Box<Admission>>,
 }
 
 /// Counts a request as open for as long as it lives.
@@ -214,6 +224,9 @@ impl Context {
             is_lost: false,
             began: None,
             uri: Uri::default(),
+            entrance: None,
+            ticket: None,
+            place: Place::Unknown,
             plan: Plan::default(),
             watchdog: None,
             attempt: None,
@@ -254,6 +267,7 @@ impl Context {
             uri: self.uri.clone(),
             caching: self.caching.clone(),
             asks_usage: self.asks_usage,
+            ticket: self.ticket.clone(),
             ..Context::new(self.gateway())
         }
     }

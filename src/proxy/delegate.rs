@@ -61,6 +61,7 @@ pub async fn run(
     parent.caller = context.caller;
     // One request, counted once.
     parent.open = context.open.clone();
+    parent.entrance = context.entrance.take();
     let mut next = std::mem::replace(context, parent);
     // What is kept is what the client gets, whoever of the children makes it.
     context.recording = next.recording.take();

@@ -10,9 +10,11 @@ use pingora::{
 
 use smallvec::SmallVec;
 
-use super::{context::Context, endpoints::Kind, written::UpstreamCall};
+use super::{context::Context, endpoints::Kind, refused, written::UpstreamCall};
 use crate::{
     auth::WEBSOCKET_KEY_PROTOCOL,
+    limits::{self, Now, Standing},
+    price::Usd,
     routing::Plan,
     upstream::{
         head,
@@ -38,6 +40,7 @@ const X_MODEL_SOURCE: HeaderName = HeaderName::from_static("x-model-source");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
+const X_COST: HeaderName = HeaderName::from_static("x-gateway-cost");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What a query parameter must escape: everything but RFC 3986's unreserved characters.
@@ -280,7 +283,12 @@ fn strip_protocol_key(headers: &mut HeaderMap) {
 /// Pingora's own setters keep each name twice and parse it anew.
 pub fn write_response(head: &mut ResponseHeader, context: &Context) {
     let mut new = HeaderMap::with_capacity(head.headers.len() + OWN_HEADERS);
+    let has_limits = standing(context).is_some();
     for (name, value) in &head.headers {
+        if has_limits && tells_limits(name.as_str()) {
+            // Ours are the ones that hold here.
+            continue;
+        }
         if *name == X_REQUEST_ID {
             new.append(X_PROVIDER_REQUEST_ID, value.clone());
         } else if !stays_there(name.as_str()) {
@@ -329,6 +337,7 @@ pub fn write_own(headers: &mut HeaderMap, context: &Context) {
     headers.insert(X_REQUEST_ID, header_value(context.id.as_str()));
     headers.insert(X_GATEWAY, GATEWAY);
     write_reason(headers, &context.plan);
+    write_limits(headers, context);
     let attempts = context.attempts.len() + usize::from(context.attempt.is_some());
     match (
         &context.attempt,
@@ -372,6 +381,8 @@ pub fn write_repeated(headers: &mut HeaderMap, context: &Context) {
     headers.insert(X_REQUEST_ID, header_value(context.id.as_str()));
     headers.insert(X_GATEWAY, GATEWAY);
     write_reason(headers, &context.plan);
+    write_limits(headers, context);
+    write_cost(headers, Usd::ZERO);
     headers.insert(
         X_MODEL_SOURCE,
         HeaderValue::from_static(context.plan.model_source()),
@@ -379,6 +390,43 @@ pub fn write_repeated(headers: &mut HeaderMap, context: &Context) {
     headers.insert(X_CACHE, HeaderValue::from_static(context.caching.header()));
     headers.insert(X_ATTEMPTS, HeaderValue::from_static("0"));
     write_timing(headers, context);
+}
+
+/// Whether a provider's header says how the account stands by which it is asked.
+fn tells_limits(name: &str) -> bool {
+    name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+}
+
+/// How the request's limits stand; `None` where it has none that are told.
+fn standing(context: &Context) -> Option<&Standing> {
+    let standing = &context.ticket.as_ref()?.standing;
+    let is_told = standing.requests.is_some() || standing.tokens.is_some();
+    is_told.then_some(standing)
+}
+
+/// Adds how its limits stand.
+fn write_limits(headers: &mut HeaderMap, context: &Context) {
+    if let Some(standing) = standing(context) {
+        let form = refused::form(context);
+        let told = limits::headers::of_standing(standing, form, Now::read().wall);
+        write_told(headers, told);
+    }
+}
+
+/// Adds headers that limits have made.
+pub fn write_told(headers: &mut HeaderMap, told: limits::headers::Headers) {
+    for (name, value) in told {
+        let name = HeaderName::from_static(name);
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value));
+        headers.insert(name, value.unwrap_or(GATEWAY));
+    }
+}
+
+/// Adds what the answer has cost, in dollars.
+pub fn write_cost(headers: &mut HeaderMap, cost: Usd) {
+    let text = Bytes::from(cost.to_string());
+    let value = HeaderValue::from_maybe_shared(text).unwrap_or(GATEWAY);
+    headers.insert(X_COST, value);
 }
 
 fn write_timing(headers: &mut HeaderMap, context: &Context) {

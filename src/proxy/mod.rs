@@ -6,6 +6,7 @@
 //! early_request_filter   whose clock, whose child                    connection, delegate
 //! request_filter         route · key · body · candidates             endpoints, auth, body, routing
 //!                        was it answered before? is it being?        caching, follow
+//!                        do its limits let it in?                    admission, subjects, refused
 //!                        perhaps a copy of it goes elsewhere         shadow
 //! request_cache_filter … an answer that was found                    replay
 //! upstream_peer          the next candidate's address                attempt
@@ -19,6 +20,7 @@
 //! logging                metrics, one line                           usage
 //! ```
 
+mod admission;
 mod answer;
 mod attempt;
 mod body;
@@ -40,12 +42,14 @@ mod next;
 mod prepare;
 mod receipt;
 mod recording;
+mod refused;
 mod relay;
 mod replay;
 mod respond;
 mod rewritten;
 mod settle;
 mod shadow;
+mod subjects;
 mod tally;
 mod watchdog;
 mod written;
@@ -94,7 +98,14 @@ impl Proxy {
     ) -> Result<bool, GatewayError> {
         let head = session.req_header();
         context.caller = endpoints::caller_dialect(head.uri.path(), &head.headers);
-        let endpoint = match endpoints::find(&head.method, head.uri.path()) {
+        let found = endpoints::find(&head.method, head.uri.path());
+        let is_public =
+            matches!(found, Found::Endpoint(endpoint) if local::is_public(endpoint.kind));
+        if !is_public {
+            let address = session.client_addr().and_then(|address| address.as_inet());
+            context.entrance = admission::enter(context, address.map(|address| address.ip()))?;
+        }
+        let endpoint = match found {
             Found::Endpoint(endpoint) => endpoint,
             Found::WrongMethod(_) if session.is_upgrade_req() => {
                 return Err(settle::not_a_websocket(head));
@@ -136,7 +147,7 @@ impl Proxy {
                 let query = head.uri.query().unwrap_or_default();
                 context.request.model = auth::query_value(query, "model");
                 settle::plan(head, context, hint.as_deref())?;
-                return settle::start(head, context).map(|()| false);
+                return settle::start(head, context).await.map(|()| false);
             }
             kind => {
                 let answered = Box::pin(local::answer(session, context, kind)).await;
@@ -151,20 +162,25 @@ impl Proxy {
         settle::plan(session.req_header(), context, hint.as_deref())?;
         match caching::begin(session.req_header(), context)? {
             Entered::Makes => {}
-            Entered::Hit => return Ok(false),
+            Entered::Hit => {
+                admission::admit(session.req_header(), context, admission::Answer::Found).await?;
+                return Ok(false);
+            }
             Entered::Follows(other) => {
+                admission::admit(session.req_header(), context, admission::Answer::Found).await?;
                 if Box::pin(follow::serve(session, context, other)).await? {
                     return Ok(true);
                 }
             }
         }
-        if context.wish.is_some() && caching::fetch(context).await? {
-            return Ok(false);
+        if context.wish.is_some() {
+            caching::fetch(context).await?;
         }
         if matches!(context.caching, Caching::Hit(_)) {
+            admission::admit(session.req_header(), context, admission::Answer::Found).await?;
             return Ok(false);
         }
-        settle::start(session.req_header(), context)?;
+        settle::start(session.req_header(), context).await?;
         if endpoint.kind == Kind::CountTokens && !prepare::is_counted(context) {
             let answered = Box::pin(local::estimate(session, context)).await;
             return answered.map(|()| true);
@@ -276,6 +292,9 @@ impl ProxyHttp for Proxy {
         loop {
             if context.backoff.is_some() {
                 Box::pin(next::wait(session, context)).await?;
+            }
+            if matches!(context.place, admission::Place::Waits) {
+                Box::pin(admission::wait_for_provider(context)).await;
             }
             if let Some(peer) = attempt::begin(context)? {
                 return Ok(peer);

@@ -10,12 +10,13 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use http::header;
+use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use serde::Deserialize;
 
 use super::{
+    admission,
     answer::Answer,
     caching::Caching,
     context::{Context, Role},
@@ -40,6 +41,7 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
     }
     context.is_recorded = true;
     price(context);
+    admission::settle(context, status);
     let Some(journal) = context.gateway().journal() else {
         return;
     };
@@ -50,7 +52,8 @@ pub(super) fn write(session: &Session, context: &mut Context, status: u16) {
     };
     let record = record(session, context, &labels, status);
     let tried = record.tried();
-    let row = record.row(tried.as_deref());
+    let parts = tally::parts(context);
+    let row = record.row(tried.as_deref(), parts.as_deref());
     match &context.relay {
         Some(relay) if context.role == Role::Child => relay.leave_row(journal, &row),
         _ if context.is_admitted => journal.append(&row),
@@ -242,12 +245,16 @@ fn cost(context: &Context, used: Option<&Used>) -> Option<Usd> {
 
 /// What is said of the request: by its key, in headers of the gateway's or LiteLLM's, and in its body.
 fn labels<'a>(session: &'a Session, context: &'a Context) -> Labels<'a> {
+    labels_of(&session.req_header().headers, context)
+}
+
+/// The same, by its headers.
+pub(super) fn labels_of<'a>(headers: &'a HeaderMap, context: &'a Context) -> Labels<'a> {
     let mut labels = Labels::default();
     // Those first that no client can crowd out.
     for tag in &context.own_tags {
         labels.tag(tag.as_str().into());
     }
-    let headers = &session.req_header().headers;
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));
     for tag in tags.unwrap_or_default().split(',') {

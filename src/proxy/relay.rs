@@ -16,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora_proxy::Session;
 
-use super::{answer::Answer, context::Context, headers, next, receipt, respond};
+use super::{admission::Due, answer::Answer, context::Context, headers, next, receipt, respond};
 use crate::{error::GatewayError, routing::policy::Failure, row::Row, usage::journal::Journal};
 
 /// What a parent and its children share.
@@ -33,6 +33,8 @@ pub struct Relay {
     fate: Mutex<Fate>,
     held: Mutex<Held>,
     row: Mutex<Option<LeftRow>>,
+    /// What its limits are to be told then.
+    due: Mutex<Option<Due>>,
     /// Whether somebody served who was not asked for in the first place.
     has_strayed: AtomicBool,
     /// Whether the client has left, and the answer is made for others.
@@ -203,8 +205,16 @@ impl Relay {
         *self.row.lock() = left;
     }
 
-    /// Writes the row that the child has left: what ends its answer goes to the client now.
+    /// Leaves what limits are to be told of an answer that ends with what comes next.
+    pub(super) fn leave_due(&self, due: Option<Due>) {
+        *self.due.lock() = due;
+    }
+
+    /// Writes the row that the child has left, and tells its limits: what ends its answer goes to the client now.
     pub fn write_row(&self) {
+        if let Some(due) = self.due.lock().take() {
+            due.settle();
+        }
         if let Some(LeftRow(journal, frame)) = self.row.lock().take() {
             journal.append_frame(&frame);
         }

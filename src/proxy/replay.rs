@@ -13,7 +13,6 @@ use crate::{
     cache::Entry,
     dialects::{Dialect, translate::Transcoder},
     error::{AnswerError, GatewayError},
-    providers::pricing,
     telemetry::metrics::cache::HitKind,
 };
 
@@ -168,7 +167,7 @@ pub fn count(context: &Context, entry: &Entry, kind: HitKind) {
     let usage = entry.usage.as_ref();
     let labels = &entry.labels;
     let member = context.snapshot.router.members.get(&*labels.provider);
-    let price = member.and_then(|member| pricing::price(&member.provider.kind, &labels.model));
+    let price = member.and_then(|member| member.provider.price(&labels.model));
     let cost = price.zip(usage).map(|(price, usage)| price.cost(usage));
     context.gateway().cache.metrics.hit(kind, usage, cost);
 }

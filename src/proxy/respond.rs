@@ -54,6 +54,7 @@ pub async fn error(
         headers.insert(header::RETRY_AFTER, header_value(after));
     }
     match &error {
+        GatewayError::Limited(full) => headers::write_told(&mut headers, full.headers.clone()),
         GatewayError::WrongMethod { allow, .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
@@ -77,6 +78,7 @@ pub async fn reply(
     let Some((head, body)) = reply else {
         return;
     };
+    let head = with_cost(context, head);
     attempt::succeed(context);
     context.first_byte = Some(Instant::now());
     recording::begin(context, &head);
@@ -85,6 +87,20 @@ pub async fn reply(
     if send(session, context, head, body).await.is_err() {
         context.error = Some(GatewayError::ClientGone);
     }
+}
+
+/// The head with what its answer has cost, where that is known by now.
+fn with_cost(context: &mut Context, head: ResponseHeader) -> ResponseHeader {
+    receipt::price(context);
+    let Some(cost) = context.spent.and_then(|spent| spent.cost) else {
+        return head;
+    };
+    let (status, version) = (head.status, head.version);
+    let mut all = head.headers.clone();
+    headers::write_cost(&mut all, cost);
+    let mut head = headers::response(status, all);
+    head.set_version(version);
+    head
 }
 
 /// Begins a stream that said something and failed before Pingora had written any of it. Gives back

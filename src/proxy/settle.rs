@@ -9,7 +9,7 @@ use pingora::{Error, http::RequestHeader};
 use pingora_proxy::Session;
 
 use super::{
-    attempt,
+    admission, attempt,
     context::{Context, Role},
     endpoints::Kind,
     next, receipt, relay, replay, respond, shadow,
@@ -58,12 +58,12 @@ pub(super) fn plan(
     Ok(())
 }
 
-/// Picks the first candidate of a request whose answer has to be made, and has the request copied where its
-/// route wants that.
+/// Picks the first candidate of a request whose answer has to be made, looks whether limits let it in, and has
+/// the request copied where its route wants that.
 ///
 /// # Errors
-/// `Unavailable`, `TooExpensive`.
-pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
+/// `Unavailable`, `TooExpensive`, `Limited`.
+pub(super) async fn start(head: &RequestHeader, context: &mut Context) -> Result<(), GatewayError> {
     let kind = context.endpoint.map(|endpoint| endpoint.kind);
     // What a stream has cost is told where it is asked for, whether its caller wants to know or not.
     if context.request.stream
@@ -73,6 +73,7 @@ pub(super) fn start(head: &RequestHeader, context: &mut Context) -> Result<(), G
         context.hides_usage = context.asks_usage;
     }
     next::start(context)?;
+    admission::admit(head, context, admission::Answer::Made).await?;
     shadow::copy(context, head);
     Ok(())
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! copy    whether, and what it takes along           (request's thread)
-//! target  who gets it                                 ┐
+//! target  who gets it, if it has room                 ┐
 //! send    written for that one, sent, answer read     ├ (the copies' thread)
 //! report  metrics, one line of the log, one of a file ┘
 //! ```
@@ -21,13 +21,16 @@ use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use pingora::http::RequestHeader;
 
-use super::{context::Context, endpoints::Kind};
+use super::{admission, context::Context, endpoints::Kind};
 use crate::{
     dialects::{Dialect, Inspection},
     gateway::{Gateway, RequestId, Snapshot},
     health::{Target as TargetHealth, breaker::State},
     identity::Identity,
-    routing::{Candidate, chance, facts::Facts},
+    limits::{Admission, Refusal},
+    price,
+    providers::pricing,
+    routing::{Candidate, chance, facts::Facts, prompt::Reach},
     upstream::provider::Provider,
 };
 
@@ -89,9 +92,25 @@ impl Shadow {
         let Some(target) = self.target() else {
             return report::count(&self.gateway, None, "unavailable", None);
         };
+        let Ok(place) = self.place(&target).await else {
+            return report::count(&self.gateway, None, "skipped", None);
+        };
         let began = Instant::now();
         let told = self.send(&target).await;
-        self.report(&target, &told, began.elapsed());
+        let took = began.elapsed();
+        if let (Some(place), Some(..400)) = (place, told.status) {
+            let usage = told.usage.unwrap_or_default();
+            let price = pricing::price(&target.provider.kind, &target.model);
+            place.settle(&usage, price::cost(price, &usage).unwrap_or_default());
+        }
+        self.report(&target, &told, took);
+    }
+
+    /// Its place in the limits of its target's provider.
+    async fn place(&self, target: &Candidate) -> Result<Option<Admission>, Refusal> {
+        let reach = || Reach::read(&self.body, &self.request.places);
+        let house = (&*self.gateway, &*self.snapshot);
+        admission::admit_copy(house, target, reach, self.kind).await
     }
 
     /// Who gets it, picked as for a request; but nobody who is not well: a copy helps nobody to find

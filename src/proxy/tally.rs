@@ -1,14 +1,15 @@
 //! What a request has used and cost: what its providers say, and where one did not come to say it (the
 //! client left, the connection broke, the stream had no usage) what it is known to have said.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::{answer::Answer, context::Context, prepare};
 use crate::{
     chat::{estimate, usage::Usage},
     price,
-    providers::pricing,
-    usage::record::Used,
+    usage::record::{Attempt, Part, Used},
 };
 
 /// Counts what a piece of a stream says that passes on as it is.
@@ -40,7 +41,7 @@ pub(super) fn of_attempt(context: &Context, is_whole: bool) -> Option<Used> {
         ),
         (None, None) => return None,
     };
-    let price = pricing::price(&candidate.provider.kind, &candidate.model);
+    let price = candidate.provider.price(&candidate.model);
     Some(Used {
         usage,
         is_estimated,
@@ -64,6 +65,30 @@ fn completed(context: &Context, said: Usage, produced: u64) -> Usage {
 /// The prompt's length, about. Only asked for where a provider did not say it.
 fn prompt_tokens(context: &Context) -> u64 {
     prepare::read(context).map_or(0, |asked| estimate::tokens(&asked.request))
+}
+
+/// What each attempt has used, as JSON, where a sum would not do: several have used something, or another one
+/// than the last.
+pub(super) fn parts(context: &Context) -> Option<String> {
+    let closed = |attempt: &&Attempt| attempt.used.is_some();
+    let count = context.attempts.iter().filter(closed).count();
+    let is_last = context.attempt.is_none() && context.attempts.last().as_ref().is_some_and(closed);
+    if count == 0 || (count == 1 && is_last) {
+        return None;
+    }
+    let part = |provider, model, used: Used| Part {
+        provider: Cow::Borrowed(provider),
+        model: Cow::Borrowed(model),
+        usage: used.usage,
+        estimated: used.is_estimated,
+    };
+    let closed = context.attempts.iter();
+    let closed = closed.filter_map(|one| Some(part(&one.provider, &one.model, one.used?)));
+    let current = context.plan.current().zip(of_attempt(context, true));
+    let current =
+        current.map(|(candidate, used)| part(&candidate.provider.name, &candidate.model, used));
+    let parts: Vec<Part<'_>> = closed.chain(current).collect();
+    serde_json::to_string(&parts).ok()
 }
 
 /// What all attempts have used; `None` where nothing is known of any.

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use super::{Candidate, Limits, Plan, estimate, not_allowed, policy::Asking};
 use crate::{
-    error::GatewayError, health::Target as TargetHealth, pattern, providers::pricing,
-    upstream::provider::Provider,
+    error::GatewayError, health::Target as TargetHealth, pattern, upstream::provider::Provider,
 };
 
 /// What keeps a candidate from being asked, the first to be told of last.
@@ -72,7 +71,7 @@ impl Asking<'_> {
         let Some(most) = max_cost else {
             return true;
         };
-        let price = pricing::price(&provider.kind, model);
+        let price = provider.price(model);
         price.is_none_or(|price| estimate(price, self.facts).dollars() <= most)
     }
 
@@ -125,7 +124,7 @@ impl Asking<'_> {
         model: String,
     ) -> GatewayError {
         let estimates = dear.filter_map(|candidate| {
-            let price = pricing::price(&candidate.provider.kind, &candidate.model)?;
+            let price = candidate.provider.price(&candidate.model)?;
             Some(estimate(price, self.facts).dollars())
         });
         GatewayError::TooExpensive {

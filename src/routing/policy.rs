@@ -12,7 +12,6 @@ use super::{Candidate, Limits, Plan, Router, chance, facts::Facts, plan::Wanted}
 use crate::{
     config::{FailureClass, Retries, Routing},
     health::{Target as TargetHealth, breaker, budget::BudgetLimits},
-    providers::pricing,
     upstream::provider::Provider,
 };
 
@@ -195,14 +194,14 @@ impl Asking<'_> {
 
     fn fall_back(&self, plan: &mut Plan, class: FailureClass) -> bool {
         let window = match class {
-            FailureClass::ContextWindow => plan.current().and_then(|failed| {
-                pricing::price(&failed.provider.kind, &failed.model)?.context_tokens
-            }),
+            FailureClass::ContextWindow => plan
+                .current()
+                .and_then(|failed| failed.provider.price(&failed.model)?.context_tokens),
             _ => None,
         };
         // Where both windows are known, the other must be the larger one.
         let is_larger = |provider: &Provider, model: &str| {
-            let theirs = || pricing::price(&provider.kind, model)?.context_tokens;
+            let theirs = || provider.price(model)?.context_tokens;
             window.is_none_or(|ours| theirs().is_none_or(|theirs| theirs > ours))
         };
         self.go_on(plan, &is_larger, &|provider, health| {

@@ -23,7 +23,7 @@ pub struct Target {
     /// How it is doing, where the model is fixed.
     pub health: Option<Arc<TargetHealth>>,
     /// What it costs, where the model is fixed.
-    pub price: Option<&'static Price>,
+    pub price: Option<Price>,
     /// Its share for `weighted`.
     pub weight: u16,
     /// Requests a minute that it takes.

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use memchr::memmem;
 use serde_json::value::RawValue;
 
-use crate::dialects::scan::{Members, as_text, scan};
+use crate::dialects::scan::{Members, Places, as_text, scan};
 
 /// Bytes of a prompt for one token, about; base64 of media does not count.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -32,6 +32,47 @@ pub struct Prompt {
     pub user: Option<String>,
     /// What prompts of one conversation have in common: system, tools and the first turn.
     pub beginning: u64,
+}
+
+/// How much a request asks for, as far as its body says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Its prompt's length in tokens, about.
+    pub tokens: u64,
+    /// The longest answer that it asks for, in tokens.
+    pub max_output_tokens: Option<u64>,
+    /// How many answers it asks for (`n`), where it says so.
+    pub answers: Option<u64>,
+}
+
+impl Reach {
+    /// Looks into `body`, the places of whose members are known. A short one cannot hold much but text, and is
+    /// not looked through.
+    pub fn read(body: &[u8], places: &Places) -> Self {
+        const SHORT: usize = 8192;
+        let Some(members) = places.find(body) else {
+            return Reach::default();
+        };
+        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        Reach {
+            tokens: match body.len() <= SHORT {
+                true => length.div_ceil(BYTES_PER_TOKEN),
+                false => tokens(body),
+            },
+            max_output_tokens: max_output_tokens(&members),
+            answers: answers(&members),
+        }
+    }
+}
+
+impl From<&Prompt> for Reach {
+    fn from(prompt: &Prompt) -> Self {
+        Reach {
+            tokens: prompt.tokens,
+            max_output_tokens: prompt.max_output_tokens,
+            answers: prompt.answers,
+        }
+    }
 }
 
 impl Prompt {

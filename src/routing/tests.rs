@@ -54,6 +54,7 @@ pub(super) fn provider(name: &str, kind: &str) -> Arc<Provider> {
         },
         local: name == "local",
         lists_models: true,
+        prices: crate::providers::pricing::embedded().clone(),
         allowed_models: match name {
             "local" => vec!["qwen*".to_owned()],
             _ => Vec::new(),

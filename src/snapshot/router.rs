@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     config::{Config, PoolTarget, StrategyName},
-    providers::pricing,
     routing::{
         Router,
         pool::{Pool, Target, Tier},
@@ -60,7 +59,7 @@ fn build(router: &Router, name: &str, strategy: StrategyName, targets: &[PoolTar
             .map(|model| member.provider.health.target(model));
         let price = model
             .as_ref()
-            .and_then(|model| pricing::price(&member.provider.kind, model));
+            .and_then(|model| member.provider.price(model).cloned());
         tiers.entry(target.priority).or_default().push(Target {
             provider: member.provider.clone(),
             model,

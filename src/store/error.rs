@@ -31,6 +31,12 @@ pub enum StoreError {
     /// The schema cannot be brought up to date.
     #[error("the schema cannot be brought up to date: {0}")]
     Migration(String),
+    /// The schema is of an earlier version, and whoever opened the store would not change it.
+    #[error("the store's schema is of an earlier version (it lacks `{step}`)")]
+    Outdated {
+        /// The first step that is missing.
+        step: &'static str,
+    },
     /// A record does not hold what this version expects.
     #[error("the {what} in the store cannot be read: {why}")]
     Unreadable {

@@ -5,7 +5,16 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-use super::Backend;
+use super::{Backend, StoreError};
+
+/// What becomes of a schema that an earlier version has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// It is brought up to date.
+    Update,
+    /// It stays as it is, and is not used.
+    Leave,
+}
 
 /// One step.
 struct Step {
@@ -48,6 +57,11 @@ const STEPS: &[Step] = &[
         name: "unused",
         sql: Sql::Both(include_str!("migrations/0035_unused.sql")),
     },
+    Step {
+        version: 50,
+        name: "ledger",
+        sql: Sql::Both(include_str!("migrations/0050_ledger.sql")),
+    },
 ];
 
 /// The steps for `backend`.
@@ -73,5 +87,22 @@ pub(super) fn migrator(backend: Backend) -> Migrator {
         // A process of the version before may start while the schema is already newer.
         ignore_missing: true,
         ..Migrator::DEFAULT
+    }
+}
+
+/// Which steps have been taken.
+pub(super) const TAKEN: &str = "SELECT version FROM _sqlx_migrations";
+
+/// Looks whether the schema is of this version, or a later one. `taken` are the steps; none where there is no
+/// schema yet.
+///
+/// # Errors
+/// `Outdated`.
+pub(super) fn is_current(taken: &[i64]) -> Result<bool, StoreError> {
+    let is_missing = |step: &&Step| !taken.contains(&step.version);
+    match STEPS.iter().find(is_missing) {
+        None => Ok(true),
+        Some(_) if taken.is_empty() => Ok(false),
+        Some(step) => Err(StoreError::Outdated { step: step.name }),
     }
 }

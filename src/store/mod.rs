@@ -23,6 +23,7 @@ pub mod providers;
 mod record;
 pub mod report;
 mod serving;
+pub mod spending;
 mod statement;
 pub mod teams;
 mod transaction;
@@ -46,6 +47,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use migrations::Schema;
 use pool::Pool;
 
 /// Which database it is.
@@ -71,7 +73,20 @@ impl Store {
     /// # Errors
     /// Where the file cannot be used, the server does not answer, or the schema cannot be changed.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        let pool = Pool::open(location).await?;
+        Self::with(location, Schema::Update).await
+    }
+
+    /// Opens it beside a gateway that may run on it: makes it where there is none, and leaves a schema alone
+    /// that an earlier version has made.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`]; `Outdated` where the schema is of an earlier version.
+    pub async fn open_beside(location: &Location) -> Result<Self, StoreError> {
+        Self::with(location, Schema::Leave).await
+    }
+
+    async fn with(location: &Location, schema: Schema) -> Result<Self, StoreError> {
+        let pool = Pool::open(location, schema).await?;
         Ok(Store {
             pool: Arc::new(pool),
             names: Arc::default(),

@@ -15,7 +15,8 @@ use sqlx::{
 };
 
 use super::{
-    Backend, Location, Row, Statement, StoreError, Transaction, migrations,
+    Backend, Location, Row, Statement, StoreError, Transaction,
+    migrations::{self, Schema, TAKEN, is_current},
     postgres::{Server, timely},
     transaction::Inner,
 };
@@ -44,11 +45,11 @@ macro_rules! on {
 pub(super) use on;
 
 impl Pool {
-    pub(super) async fn open(location: &Location) -> Result<Self, StoreError> {
+    pub(super) async fn open(location: &Location, schema: Schema) -> Result<Self, StoreError> {
         match location {
-            Location::Sqlite(path) => open_sqlite(path).await.map(Pool::Sqlite),
+            Location::Sqlite(path) => open_sqlite(path, schema).await.map(Pool::Sqlite),
             Location::Postgres(url) => {
-                let server = Server::open(url.expose()).await?;
+                let server = Server::open(url.expose(), schema).await?;
                 Ok(Pool::Postgres(Arc::new(server)))
             }
         }
@@ -158,7 +159,7 @@ impl Pool {
     }
 }
 
-async fn open_sqlite(path: &Path) -> Result<SqlitePool, StoreError> {
+async fn open_sqlite(path: &Path, schema: Schema) -> Result<SqlitePool, StoreError> {
     let prepared = {
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || prepare(&path))
@@ -183,7 +184,17 @@ async fn open_sqlite(path: &Path) -> Result<SqlitePool, StoreError> {
         .acquire_timeout(PATIENCE)
         .connect_with(options)
         .await?;
-    migrate(migrations::migrator(Backend::Sqlite).run(&pool).await)?;
+    let taken = match schema {
+        Schema::Update => Vec::new(),
+        // There is no such table yet.
+        Schema::Leave => sqlx::query_scalar(TAKEN)
+            .fetch_all(&pool)
+            .await
+            .unwrap_or_default(),
+    };
+    if !is_current(&taken)? {
+        migrate(migrations::migrator(Backend::Sqlite).run(&pool).await)?;
+    }
     drop(lock);
     Ok(pool)
 }

@@ -9,7 +9,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Backend, StoreError, migrations, pool::migrate};
+use super::{
+    Backend, StoreError,
+    migrations::{self, Schema, TAKEN, is_current},
+    pool::migrate,
+};
 
 /// How long anybody waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +37,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Connects to the server of that URL, and brings its schema up to date.
-    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(super) async fn open(url: &str, schema: Schema) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|_| StoreError::Url("it is malformed".to_owned()))?;
@@ -43,8 +47,21 @@ impl Server {
         // A schema takes as long as it takes.
         let patient = connections(&[]).max_connections(1);
         let patient = patient.connect_with(options.clone()).await?;
-        let migrated = migrations::migrator(Backend::Postgres).run(&patient).await;
+        let taken = match schema {
+            Schema::Update => Vec::new(),
+            // There is no such table yet.
+            Schema::Leave => sqlx::query_scalar(TAKEN)
+                .fetch_all(&patient)
+                .await
+                .unwrap_or_default(),
+        };
+        let current = is_current(&taken);
+        let migrated = match current {
+            Ok(false) => migrations::migrator(Backend::Postgres).run(&patient).await,
+            _ => Ok(()),
+        };
         patient.close().await;
+        current?;
         migrate(migrated)?;
         let pool = connections(&SETTINGS).connect_lazy_with(options.clone());
         Ok(Server {

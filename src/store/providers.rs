@@ -67,6 +67,13 @@ impl Record for StoredProvider {
         if self.name.contains('/') {
             return Err(StoreError::invalid("provider", "cannot hold a `/`"));
         }
+        if !self.unknown.is_empty() {
+            let unknown = self.unknown.join(", ");
+            let why = format!(
+                "has settings of a later version, which this one would lose: {unknown}; change it by that version"
+            );
+            return Err(StoreError::invalid("provider", why));
+        }
         // A secret would be written as `***`, and lost.
         let settings = &self.settings;
         if settings.has_key() || !settings.headers.is_empty() {

@@ -4,6 +4,7 @@
 
 mod drain;
 mod health;
+mod limits;
 mod names;
 pub mod reload;
 mod retention;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
 
 use crate::{gateway::Gateway, providers::demo};
+pub use limits::LimitsKeeper;
 use reload::Source;
 pub use usage::Closing;
 
@@ -92,6 +94,8 @@ impl BackgroundService for Tasks {
             shadow::run(&self.gateway, &self.directory),
             reload::watch(&self.gateway, &self.source),
             store::keep(&self.gateway, &self.records),
+            limits::sync(&self.gateway),
+            limits::alert(&self.gateway),
             tidy::run(&self.gateway),
             drain::wait(&self.gateway, shutdown, &self.closing, &*self.at_exit),
         );

@@ -2,13 +2,13 @@
 //! first and applied whole or not at all. The file is looked at once a second rather than
 //! watched: that sees an editor's rename, a ConfigMap's symbolic link and a mounted file alike.
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use log::Level;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::{self, Config, Environment, Flags, Loaded},
+    config::{self, Config, Environment, Flags, Loaded, Stamp},
     gateway::Gateway,
     secret::Secret,
     snapshot,
@@ -34,9 +34,6 @@ pub struct Source {
     pub seen: Option<Stamp>,
 }
 
-/// What tells one state of a file from another.
-pub type Stamp = (i64, i64, u64, u64);
-
 impl Source {
     /// Reads everything and checks it.
     ///
@@ -53,10 +50,7 @@ impl Source {
     /// The file's state now; `None` where there is no file.
     pub fn stamp(&self) -> Option<Stamp> {
         let named = || self.environment.get("GATEWAY_CONFIG").map(PathBuf::from);
-        let path = self.file.clone().or_else(named)?;
-        let metadata = fs::metadata(path).ok()?;
-        let (time, part) = (metadata.mtime(), metadata.mtime_nsec());
-        Some((time, part, metadata.len(), metadata.ino()))
+        config::stamp(&self.file.clone().or_else(named)?)
     }
 }
 
@@ -80,23 +74,33 @@ pub(super) async fn watch(gateway: &Gateway, source: &Source) {
         return std::future::pending().await;
     };
     let mut seen = source.seen;
+    let mut seen_prices = gateway.written.load().pricing.seen;
     loop {
         tokio::select! {
             _ = hang_up.recv() => {}
             () = tokio::time::sleep(LOOK) => {
-                let now = source.stamp();
                 // A file that is gone is being replaced; its successor will be seen.
-                if now.is_none() || now == seen {
+                let is_new = |now: Option<Stamp>, seen| now.is_some() && now != seen;
+                if !is_new(source.stamp(), seen) && !is_new(prices(gateway), seen_prices) {
                     continue;
                 }
             }
         }
-        seen = source.stamp();
-        apply(gateway, source).await;
+        (seen, seen_prices) = (source.stamp(), prices(gateway));
+        if apply(gateway, source).await {
+            seen_prices = gateway.written.load().pricing.seen;
+        }
     }
 }
 
-async fn apply(gateway: &Gateway, source: &Source) {
+/// The state of the file of prices now.
+fn prices(gateway: &Gateway) -> Option<Stamp> {
+    let written = gateway.written.load();
+    config::stamp(written.pricing.file.as_deref()?)
+}
+
+/// Whether it could be.
+async fn apply(gateway: &Gateway, source: &Source) -> bool {
     match reload(gateway, source).await {
         Ok(restart) => {
             gateway
@@ -110,6 +114,7 @@ async fn apply(gateway: &Gateway, source: &Source) {
                 "config_reloaded",
                 if restart.is_empty() { &[] } else { &needs },
             );
+            true
         }
         Err(problems) => {
             gateway
@@ -120,6 +125,7 @@ async fn apply(gateway: &Gateway, source: &Source) {
             for problem in problems {
                 write_event(Level::Error, "config_rejected", &[("problem", &problem)]);
             }
+            false
         }
     }
 }

@@ -94,6 +94,15 @@ pub fn write_event(level: Level, name: &str, fields: &[(&str, &str)]) {
     if level > log::max_level() {
         return;
     }
+    if LOGGER.get().is_none() {
+        // A command, whose logger is another.
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|(key, value)| format!("{key}={}", quoted(value)))
+            .collect();
+        log::log!(level, "{name} {}", fields.join(" "));
+        return;
+    }
     let time = timestamp(SystemTime::now()).to_string();
     if is_json() {
         let mut line = Map::new();

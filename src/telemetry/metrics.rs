@@ -2,6 +2,7 @@
 //! kept ([`Series`]), so that a request pays for atomic additions, not for label look-ups.
 
 pub mod cache;
+pub mod limits;
 pub mod usage;
 
 use std::{
@@ -18,6 +19,7 @@ use prometheus::{
 
 use crate::{chat::usage::Usage, error::Outcome, price::Usd};
 use cache::CacheMetrics;
+use limits::LimitMetrics;
 use usage::UsageMetrics;
 
 /// Beyond this many provider and model pairs, new models are counted as `other`, so that clients
@@ -83,6 +85,8 @@ pub struct Metrics {
     pub keys: IntGauge,
     /// How the cache serves.
     pub cache: CacheMetrics,
+    /// How limits are kept.
+    pub limits: LimitMetrics,
 }
 
 type ByModel = HashMap<Box<str>, Arc<Series>>;
@@ -154,6 +158,7 @@ impl Metrics {
         registry.register(Box::new(overhead.clone()))?;
         let in_flight = IntGauge::new("gateway_requests_in_flight", "Requests being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
+        let cache = CacheMetrics::new(&registry)?;
         Ok(Metrics {
             requests: counters(
                 "gateway_requests_total",
@@ -250,13 +255,14 @@ impl Metrics {
                 &["result"],
             )?,
             dns_failures: counter("gateway_dns_failures_total", "Name look-ups that failed.")?,
+            limits: LimitMetrics::new(&registry, cache.redis.clone())?,
             usage: UsageMetrics::new(&registry)?,
             store_up: gauge("gateway_store_up", "Whether the store answers.")?,
             keys: gauge(
                 "gateway_keys",
                 "Keys of the store, those included that may not be used.",
             )?,
-            cache: CacheMetrics::new(&registry)?,
+            cache,
             registry,
         })
     }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     chat::target::Quirks, dialects::Dialect, error::AnswerError, health::ProviderHealth, pattern,
-    secret::Secret,
+    price::Price, providers::pricing::Prices, secret::Secret,
 };
 
 /// Streams on one HTTP/2 connection to a provider, at most.
@@ -86,6 +86,8 @@ pub struct Settings<'a> {
     pub local: bool,
     /// How it is doing.
     pub health: Arc<ProviderHealth>,
+    /// What models cost.
+    pub prices: Prices,
 }
 
 /// How long to wait for a provider.
@@ -139,6 +141,7 @@ pub struct Provider {
     websocket_peer: HttpPeer,
     /// What must not be seen in anything that it says.
     secrets: Vec<Box<[u8]>>,
+    prices: Prices,
 }
 
 impl Provider {
@@ -187,6 +190,7 @@ impl Provider {
             timeouts: settings.timeouts,
             local: settings.local,
             health: settings.health,
+            prices: settings.prices,
             host: hosts.get(host, port),
             websocket_peer,
             peer,
@@ -196,6 +200,11 @@ impl Provider {
         };
         provider.models_path = lists_models.then(|| provider.path("models", "/models", ""));
         Ok(provider)
+    }
+
+    /// What a model costs there. `None` where it is not known, which is not the same as free.
+    pub fn price(&self, model: &str) -> Option<&Price> {
+        self.prices.at(&self.name, &self.kind, model)
     }
 
     /// Whether it may be asked for that model.

@@ -5,5 +5,7 @@ pub mod journal;
 pub mod labels;
 pub mod ledger;
 mod receipt;
+pub mod reconcile;
 pub mod record;
+pub mod reprice;
 pub mod shadow;

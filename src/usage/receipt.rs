@@ -11,8 +11,9 @@ const MAX_TRIED_BYTES: usize = 16 << 10;
 const MAX_TOKENS: u64 = 1_000_000_000_000;
 
 impl Record<'_> {
-    /// The row for the journal. `tried` is [`Record::tried`].
-    pub fn row<'r>(&'r self, tried: Option<&'r str>) -> Row<'r> {
+    /// The row for the journal. `tried` is [`Record::tried`], `parts` what each call used where there is
+    /// more to say than [`Record::used`] does.
+    pub fn row<'r>(&'r self, tried: Option<&'r str>, parts: Option<&'r str>) -> Row<'r> {
         let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let since = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let attempts = self.attempts.len() + usize::from(self.is_trying);
@@ -48,6 +49,8 @@ impl Record<'_> {
             overhead_us: micros(self.overhead),
             bytes_in: self.bytes_in as u64,
             bytes_out: self.bytes_out as u64,
+            parts,
+            is_complete: true,
         }
     }
 

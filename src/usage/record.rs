@@ -1,6 +1,7 @@
 //! The record of a finished request, and its form as a log line.
 
 use std::{
+    borrow::Cow,
     fmt::{Display, Write as _},
     io::Write as _,
     net::IpAddr,
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::labels::Labels;
 use crate::{
@@ -62,6 +63,22 @@ impl Used {
             cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
         }
     }
+}
+
+/// What one of several calls of a request used, as the ledger keeps it: each has a price of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part<'a> {
+    /// The provider's configured name.
+    #[serde(borrow)]
+    pub provider: Cow<'a, str>,
+    /// The model's name there.
+    #[serde(borrow)]
+    pub model: Cow<'a, str>,
+    /// Tokens by kind.
+    pub usage: Usage,
+    /// Whether the gateway counted them itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 /// A finished request, for the log and for the journal. Absent values are left out of the line.

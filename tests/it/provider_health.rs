@@ -150,7 +150,7 @@ async fn the_command_prints_a_table_and_exits_with_one_where_somebody_is_ill() {
     assert!(gateway.run(&["stop", "-c", &config]).await.status.success());
     gateway.wait_exit(crate::support::PATIENCE).await;
     let gone = gateway.run(&arguments).await;
-    assert_eq!(gone.status.code(), Some(1), "{}", gone.output);
+    assert_eq!(gone.status.code(), Some(4), "{}", gone.output);
     assert!(
         gone.output
             .contains("error: no gateway runs at http://127.0.0.1:"),

@@ -303,6 +303,19 @@ async fn a_target_that_stalls_holds_so_many_copies_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_copy_counts_against_the_limits_of_its_provider_and_is_skipped_where_there_is_no_room() {
+    let scene = scene(100, good("shadow"), ", limits: {rpm: 2}").await;
+    for _ in 0..5 {
+        scene.chat(Request::chat(openai::chat("m"))).await;
+    }
+    scene.wait_outcome("skipped", 3.0).await;
+    scene.two.wait_for_requests(2).await;
+    assert_eq!(scene.two.count(), 2);
+    let direct = Request::chat(openai::chat("two/candidate"));
+    assert_eq!(scene.gateway.call(direct).await.status, 429);
+}
+
+#[tokio::test]
 async fn copies_that_fail_leave_the_targets_breaker_alone() {
     let broken = Script::json(500, openai::error("broken"));
     let scene = scene(100, broken, "").await;

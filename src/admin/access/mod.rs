@@ -19,7 +19,7 @@ use axum::{
 use log::Level;
 
 use super::{
-    Origin, Server,
+    Door, Origin, Server,
     operation::{Doing, Reach, Route},
     refusal::{Refusal, Shape, away},
 };
@@ -30,6 +30,9 @@ use crate::{
 pub(in crate::admin) use logins::Logins;
 pub(in crate::admin) use scope::Scope;
 pub use scope::{Grant, PERMISSION};
+
+/// What records call whoever types commands where the store is.
+const CONSOLE: &str = "cli";
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -49,6 +52,20 @@ impl Caller {
             scope: Scope::Nobody,
             identity: None,
         }
+    }
+
+    /// Whoever types commands where the store is.
+    fn console() -> Self {
+        Caller {
+            name: CONSOLE.into(),
+            scope: Scope::All { writes: true },
+            identity: None,
+        }
+    }
+
+    /// Whether it is whoever types commands where the store is.
+    pub(super) fn is_console(&self) -> bool {
+        self.identity.is_none() && &*self.name == CONSOLE
     }
 
     /// The id of its key in the store.
@@ -109,11 +126,14 @@ pub(super) async fn login(
     headers: &HeaderMap,
     origin: Origin,
 ) -> Result<Caller, Refusal> {
+    if origin.door == Door::Console {
+        return Ok(Caller::console());
+    }
     let gateway = &server.gateway;
     let snapshot = gateway.hold_snapshot();
     let has_master = snapshot.config.auth.master_key.is_some();
     let Some(sent) = auth::client_key(headers, None) else {
-        return match has_master || origin.is_client_port {
+        return match has_master || origin.door == Door::Client {
             true => Err(missing()),
             false => by_loopback(headers, origin),
         };

@@ -1,9 +1,13 @@
 //! `/admin/keys`: virtual keys, from their making to their end.
 
 pub(in crate::admin) mod reach;
+mod several;
 mod view;
 
-pub use view::{CreatedKey, KeyChange, KeyQuery, KeySort, KeyView, NewKey, Rotation};
+pub(super) use several::{DeleteSeveral, RevokeSeveral};
+pub use view::{
+    CreatedKey, Ended, KeyChange, KeyQuery, KeySort, KeyView, NewKey, Rotation, Several,
+};
 
 use axum::http::StatusCode;
 
@@ -129,6 +133,7 @@ impl Operation for ListAll {
             ("team_id", &query.team_id),
             ("user_id", &query.user_id),
             ("project_id", &query.project_id),
+            ("budget_id", &query.budget_id),
         ] {
             list = match value {
                 Some(value) => list.equals(column, value),

@@ -192,6 +192,20 @@ pub struct Rotation {
     pub key: Option<Secret>,
 }
 
+/// Several keys.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Several {
+    /// Their ids, hashes or labels; 1000 at most.
+    pub keys: Vec<String>,
+}
+
+/// What several keys were.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Ended {
+    /// Each of them, in the order of their ids.
+    pub data: Vec<KeyView>,
+}
+
 /// By what keys are sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -223,6 +237,8 @@ pub struct KeyQuery {
     pub user_id: Option<String>,
     /// Those of that project.
     pub project_id: Option<String>,
+    /// Those that share that budget.
+    pub budget_id: Option<String>,
     /// Those with these letters in what people call them.
     pub label: Option<String>,
     /// Those that are blocked, or are not.

@@ -245,7 +245,7 @@ impl Operation for Teams {
 }
 
 /// What people call teams, by their ids.
-async fn team_names<'a>(
+pub(super) async fn team_names<'a>(
     call: &Call,
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
@@ -539,7 +539,7 @@ impl Operation for Reset {
                 "Only the master key resets all spending.",
             ));
         }
-        call.store()?.reset_spent().await?;
+        call.gateway.reset_spent(&*call.store()?).await?;
         Ok(object(json!({
             "message": "Spend for all API Keys and Teams reset successfully", "status": "success",
         })))

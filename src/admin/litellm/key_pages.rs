@@ -173,7 +173,9 @@ impl Operation for ResetSpend {
             let message = "`reset_to` is no more than has been spent, and no more than may be.";
             return Err(Refusal::invalid(Some("reset_to"), message));
         }
-        store.set_spent(Kind::Key, &key.id, body.reset_to).await?;
+        call.gateway
+            .set_spent(&store, Kind::Key, &key.id, body.reset_to)
+            .await?;
         let key: Key = store.get(&key.id).await?;
         let row = rows::key(&key);
         Ok(object(json!({

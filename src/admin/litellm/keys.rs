@@ -188,8 +188,8 @@ pub(super) async fn generate(call: &Call, mut body: KeyBody) -> Result<Created, 
     body.apply(&mut key)?;
     let mut made = keys::make(call, key, custom).await?;
     if let Some(spend) = spend {
-        call.store()?
-            .set_spent(Kind::Key, &made.key.id, spend)
+        call.gateway
+            .set_spent(&*call.store()?, Kind::Key, &made.key.id, spend)
             .await?;
         made.key.stamps.spend = spend;
     }
@@ -267,7 +267,9 @@ pub(super) async fn update(call: &Call, mut body: KeyBody) -> Result<Object, Ref
     body.key = None;
     let mut key = keys::change(call, &reference, |key| body.apply(key)).await?;
     if let Some(spend) = spend {
-        call.store()?.set_spent(Kind::Key, &key.id, spend).await?;
+        call.gateway
+            .set_spent(&*call.store()?, Kind::Key, &key.id, spend)
+            .await?;
         key.stamps = call.store()?.get::<Key>(&key.id).await?.stamps;
     }
     let mut row = rows::key(&key);

@@ -144,6 +144,8 @@ fn row(row: &RequestRow) -> Object {
         "user": row.user_id.as_deref().unwrap_or(""), "metadata": {
             "user_api_key_alias": row.key_label, "user_api_key_team_id": row.team_id,
             "attempts": row.attempts, "error": row.error, "status_code": row.status,
+            "usage_object": usage(row), "service_tier": row.service, "estimated": row.is_estimated,
+            "stated_cost": row.stated_cost.map(rows::dollars), "cost_known": row.cost.is_some(),
         },
         "cache_hit": if is_hit { "True" } else { "False" }, "cache_key": null,
         "request_tags": row.tags, "team_id": row.team_id, "organization_id": row.organization_id,
@@ -151,6 +153,35 @@ fn row(row: &RequestRow) -> Object {
         "session_id": null, "status": status, "mcp_namespaced_tool_name": null, "agent_id": null,
         "proxy_server_request": {},
     }))
+}
+
+/// What the request used, as OpenAI's dialect has it with LiteLLM's members for the rest; `null` where that is not
+/// known.
+fn usage(row: &RequestRow) -> Value {
+    let (Some(input), Some(output)) = (row.input_tokens, row.output_tokens) else {
+        return Value::Null;
+    };
+    let kinds = &row.kinds;
+    let written = row.cache_write_tokens.unwrap_or(0);
+    let for_an_hour = kinds.cache_write_1h_tokens.unwrap_or(0);
+    json!({
+        "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+        "cache_read_input_tokens": row.cached_tokens, "cache_creation_input_tokens": written,
+        "prompt_tokens_details": {
+            "cached_tokens": row.cached_tokens, "audio_tokens": kinds.audio_input_tokens,
+            "cached_audio_tokens": kinds.cached_audio_tokens, "image_tokens": kinds.image_input_tokens,
+            "unbilled_tokens": kinds.unbilled_input_tokens,
+            "cache_creation_token_details": {
+                "ephemeral_5m_input_tokens": written - for_an_hour,
+                "ephemeral_1h_input_tokens": for_an_hour,
+            },
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": row.reasoning_tokens, "audio_tokens": kinds.audio_output_tokens,
+            "image_tokens": kinds.image_output_tokens, "unbilled_tokens": kinds.unbilled_output_tokens,
+        },
+        "server_tool_use": {"web_search_requests": kinds.searches},
+    })
 }
 
 /// LiteLLM's name for what a route does.

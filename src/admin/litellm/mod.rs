@@ -10,6 +10,7 @@ pub(super) mod budgets;
 pub(super) mod bulk;
 pub(super) mod checks;
 pub(super) mod credentials;
+pub(super) mod daily;
 mod fields;
 pub(super) mod global;
 pub(super) mod health;

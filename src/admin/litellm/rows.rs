@@ -75,7 +75,8 @@ fn put_terms(row: &mut Object, terms: &Terms, stamps: &Stamps) {
     if !terms.tags.is_empty() {
         metadata.insert("tags".to_owned(), json!(terms.tags));
     }
-    let began = stamps.period_started_at.unwrap_or(stamps.created_at);
+    // As limits have it.
+    let began = stamps.created_at;
     let said = json!({
         "models": terms.models, "max_budget": budget.max.map(dollars), "soft_budget": budget.soft.map(dollars),
         "budget_duration": budget.period, "budget_reset_at": reset_at(began, budget.period),

@@ -15,7 +15,6 @@ use crate::{
     chat::{estimate, usage::Usage},
     dialects::{self, Dialect, openai_chat::OpenAiChat},
     price::Price,
-    providers::pricing,
     store::{
         List,
         keys::Key,
@@ -247,41 +246,30 @@ fn of_prompt(asked: &Calculation) -> Result<Usage, Refusal> {
 
 fn of_answer(answer: &Object) -> Result<(String, Usage), Refusal> {
     let model = answer.get("model").and_then(Value::as_str);
-    let usage = answer.get("usage");
-    let count = |pointer: &str| usage.and_then(|usage| usage.pointer(pointer)?.as_u64());
-    let (Some(model), Some(_)) = (model, usage) else {
+    // Whatever the log would count of it.
+    let bytes = serde_json::to_vec(answer).unwrap_or_default();
+    let (Some(model), Some(usage)) = (model, OpenAiChat.read_usage(&bytes, false)) else {
         let message = "`completion_response` has a `model` and a `usage`.";
         return Err(Refusal::invalid(Some("completion_response"), message));
-    };
-    let usage = Usage {
-        input: count("/prompt_tokens").unwrap_or(0),
-        output: count("/completion_tokens").unwrap_or(0),
-        cached_input: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
-        reasoning: count("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
-        ..Usage::default()
     };
     Ok((model.to_owned(), usage))
 }
 
 /// The price of a model by any of its names: a client's, `provider/model`, or a provider's own.
-fn price(call: &Call, name: &str) -> Option<&'static Price> {
-    let served = super::models::served(&call.snapshot, name);
-    let kind = |provider: &str| {
-        let member = call.snapshot.router.members.get(provider);
-        member.map_or_else(
-            || provider.to_owned(),
-            |member| member.provider.kind.to_string(),
-        )
-    };
-    let of_target = served.and_then(|(provider, model)| pricing::price(&kind(&provider), &model));
+fn price<'c>(call: &'c Call, name: &str) -> Option<&'c Price> {
+    let snapshot = &*call.snapshot;
+    let served = super::models::served(snapshot, name);
+    let of_target =
+        served.and_then(|(provider, model)| super::models::price(snapshot, &provider, &model));
     let with_provider = || {
         let (provider, model) = name.split_once('/')?;
-        pricing::price(&kind(provider), model)
+        super::models::price(snapshot, provider, model)
     };
     let of_any = || {
         // What runs on one's own machine is free whatever its name: that says nothing of this one.
+        let prices = &snapshot.config.pricing.prices;
         let mut kinds = crate::providers::catalog().iter();
-        kinds.find_map(|(kind, entry)| pricing::price(kind, name).filter(|_| !entry.local))
+        kinds.find_map(|(kind, entry)| prices.price(kind, name).filter(|_| !entry.local))
     };
     of_target.or_else(with_provider).or_else(of_any)
 }

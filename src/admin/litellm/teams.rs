@@ -271,7 +271,9 @@ impl Operation for Update {
         });
         let mut team = changed.await?;
         if let Some(spend) = spend {
-            store.set_spent(Kind::Team, &id, spend).await?;
+            call.gateway
+                .set_spent(&store, Kind::Team, &id, spend)
+                .await?;
             team.stamps = store.get::<Team>(&id).await?.stamps;
         }
         let members = store.members(&id).await?;

@@ -416,7 +416,9 @@ pub(super) async fn update(call: &Call, mut body: UserBody) -> Result<(String, O
     });
     let mut user = changed.await?;
     if let Some(spend) = spend {
-        store.set_spent(Kind::User, &id, spend).await?;
+        call.gateway
+            .set_spent(&store, Kind::User, &id, spend)
+            .await?;
         user.stamps = store.get::<User>(&id).await?.stamps;
     }
     let places = store.memberships(&id).await?;

@@ -333,7 +333,8 @@ impl Operation for Delete {
     type Answer = CredentialView;
 
     async fn run(call: Call, _: Nothing, _: Nothing) -> Result<CredentialView, Refusal> {
-        let deleted = call.store()?.delete::<Credential>(call.path("id")).await?;
-        Ok(deleted.into())
+        let (store, id) = (call.store()?, call.path("id"));
+        super::whole::unused(&store, id).await?;
+        Ok(store.delete::<Credential>(id).await?.into())
     }
 }

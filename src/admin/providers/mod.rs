@@ -1,8 +1,12 @@
 //! `/admin/providers`: whom the gateway calls: the configuration's, which are shown, and the store's, which
 //! are made and changed here. Their keys are credentials.
 
+mod attempt;
 pub mod credentials;
+mod whole;
 
+pub(super) use attempt::Try;
+pub use attempt::{Tried, TriedKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,15 +19,20 @@ use super::{
 };
 use crate::{
     config,
-    store::{Store, providers::StoredProvider},
+    store::{
+        Store,
+        credentials::{Credential, Secrets},
+        providers::StoredProvider,
+    },
 };
+use credentials::Held;
 
 /// What is shown of a provider.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderView {
     /// Its name, by which routes and clients know it.
     pub name: String,
-    /// Where it is from: `configuration`, or `store`.
+    /// Where it is from: `configuration`, `environment`, or `store`.
     pub source: String,
     /// The catalog's entry that it starts from.
     pub kind: Option<String>,
@@ -41,6 +50,9 @@ pub struct ProviderView {
     pub in_use: bool,
     /// How many keys it has, those of the configuration included.
     pub keys: usize,
+    /// What is wrong with what the store has for it.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// When it was made, if it is the store's.
     pub created_at: Option<Time>,
     /// When it was changed last, if it is the store's.
@@ -85,13 +97,40 @@ pub struct ProviderChange {
 pub struct NewProvider {
     /// Its name, by which routes and clients know it.
     pub name: String,
+    /// Its first key, which is stored with it or not at all.
+    #[serde(default, skip_serializing)]
+    pub credential: Option<FirstCredential>,
     /// What else is said of it.
     #[serde(flatten)]
     pub rest: ProviderChange,
 }
 
+/// A provider's first key.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FirstCredential {
+    /// What people call it.
+    pub label: Option<String>,
+    /// The project whose requests use it.
+    pub project_id: Option<String>,
+    /// What it holds.
+    #[serde(flatten)]
+    pub held: Held,
+}
+
+impl FirstCredential {
+    fn sealed(self, call: &Call, provider: &str) -> Result<Credential, Refusal> {
+        let mut credential = Credential::new(provider);
+        credential.label = self.label;
+        credential.project_id = self.project_id;
+        let secrets: Secrets = self.held.secrets();
+        credential.seal(&secrets, &credentials::sealer(call)?)?;
+        Ok(credential)
+    }
+}
+
 impl ProviderChange {
-    fn apply(self, provider: &mut StoredProvider) -> Result<(), Refusal> {
+    fn apply(self, call: &Call, provider: &mut StoredProvider) -> Result<(), Refusal> {
         let settings = &mut provider.settings;
         if let Some(base_url) = self.base_url.value() {
             address::check("base_url", base_url)?;
@@ -100,7 +139,8 @@ impl ProviderChange {
         let names_a_file = |values: &indexmap::IndexMap<String, String>| {
             values.keys().any(|name| name.ends_with("_file"))
         };
-        if self.settings.value().is_some_and(names_a_file) {
+        let may_name_files = call.caller.is_console();
+        if !may_name_files && self.settings.value().is_some_and(names_a_file) {
             let message = "Files are named in the configuration, not here.";
             return Err(Refusal::invalid(Some("settings"), message));
         }
@@ -129,11 +169,19 @@ impl ProviderChange {
 }
 
 fn view(call: &Call, name: &str, settings: &config::Provider, of_store: bool) -> ProviderView {
+    let source = match (of_store, settings.is_found) {
+        (true, _) => "store",
+        (false, true) => "environment",
+        (false, false) => "configuration",
+    };
+    let named = format!("`{name}`");
+    let serving = call.gateway.serving.load();
+    let problems = serving.problems.iter();
     let member = call.snapshot.router.members.get(name);
     let credential = member.map(|member| &member.provider.credential);
     ProviderView {
         name: name.to_owned(),
-        source: if of_store { "store" } else { "configuration" }.to_owned(),
+        source: source.to_owned(),
         kind: settings.kind.clone(),
         base_url: settings.base_url.as_deref().map(address::shown),
         models: settings.models.clone(),
@@ -141,6 +189,10 @@ fn view(call: &Call, name: &str, settings: &config::Provider, of_store: bool) ->
         default_model: settings.default_model.clone(),
         priority: settings.priority,
         in_use: member.is_some(),
+        problems: problems
+            .filter(|problem| problem.contains(&named))
+            .cloned()
+            .collect(),
         keys: credential.map_or(0, |credential| credential.key_count()),
         created_at: None,
         updated_at: None,
@@ -264,7 +316,7 @@ impl Operation for Make {
             name: new.name,
             ..StoredProvider::default()
         };
-        new.rest.apply(&mut provider)?;
+        new.rest.apply(&call, &mut provider)?;
         let exists = call
             .gateway
             .written
@@ -278,7 +330,9 @@ impl Operation for Make {
             }
             .into());
         }
-        let provider = call.store()?.create(provider, call.by()).await?;
+        let credential = new.credential;
+        let credential = credential.map(|one| one.sealed(&call, &provider.name));
+        let provider = whole::make(&call, provider, credential.transpose()?).await?;
         Ok(stored(&call, &provider))
     }
 }
@@ -300,14 +354,22 @@ impl Operation for Change {
         let store = call.store()?;
         let provider = seen(&call, &store).await?;
         // Looked at before: the store's transaction asks nobody.
-        change.clone().apply(&mut provider.clone())?;
+        change.clone().apply(&call, &mut provider.clone())?;
         let changed = store.update::<StoredProvider>(&provider.name, call.by(), |provider| {
             let refused =
                 |refusal: Refusal| crate::store::StoreError::invalid("provider", refusal.message);
-            change.apply(provider).map_err(refused)
+            change.apply(&call, provider).map_err(refused)
         });
         Ok(stored(&call, &changed.await?))
     }
+}
+
+/// How a provider is deleted.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DeleteQuery {
+    /// Whether its credentials are deleted with it; of a provider of the configuration they alone are.
+    with_credentials: bool,
 }
 
 /// Deletes a provider.
@@ -317,14 +379,23 @@ impl Operation for Delete {
     const ROUTE: Route = Route::delete(
         "/admin/providers/{id}",
         Reach::All,
-        "Deletes a provider of the store. Its credentials stay until they are deleted.",
+        "Deletes a provider of the store. Its credentials stay, unless told to delete them too.",
     );
-    type Query = Nothing;
+    type Query = DeleteQuery;
     type Body = Nothing;
     type Answer = ProviderView;
 
-    async fn run(call: Call, _: Nothing, _: Nothing) -> Result<ProviderView, Refusal> {
+    async fn run(call: Call, query: DeleteQuery, _: Nothing) -> Result<ProviderView, Refusal> {
         let store = call.store()?;
+        if query.with_credentials {
+            let name = call.path("id");
+            let mut views = all(&call, &store).await?.into_iter();
+            let view = views.find(|view| view.name == name);
+            let view = view.ok_or_else(|| Refusal::not_found("provider", name))?;
+            let stored = store.find::<StoredProvider>(name).await?;
+            whole::delete(&store, name, stored.as_ref()).await?;
+            return Ok(view);
+        }
         let provider = seen(&call, &store).await?;
         let deleted = store.delete::<StoredProvider>(&provider.name).await?;
         Ok(stored(&call, &deleted))

@@ -88,11 +88,12 @@ impl Groups {
 }
 
 /// How a group stands that the store has a record of.
-pub fn standing(alias: Option<&str>, terms: Terms, blocked: bool) -> Standing {
+pub fn standing(alias: Option<&str>, terms: Terms, blocked: bool, since: i64) -> Standing {
     Standing {
         alias: alias.map(Into::into),
         terms: terms.for_requests(),
         blocked,
         known: true,
+        since,
     }
 }

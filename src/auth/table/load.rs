@@ -109,6 +109,7 @@ impl Loader<'_> {
                 user,
                 budget: self.group(GroupKind::Budget, key.budget_id),
                 organization: key.organization_id.map(Into::into),
+                since: key.created_at,
             })),
             ..Identity::default()
         }

@@ -18,6 +18,7 @@ fn key(text: &str) -> LoadedKey<'_> {
         terms: "{}",
         blocked: false,
         revoked: false,
+        created_at: 0,
         expires_at: None,
         retires_at: None,
     }
@@ -176,7 +177,7 @@ fn a_change_of_a_team_is_seen_by_all_its_keys() {
         ..key("b")
     });
     loader.complete();
-    let blocked = standing(Some("The Reds"), Terms::default(), true);
+    let blocked = standing(Some("The Reds"), Terms::default(), true, 0);
     table.groups.set(GroupKind::Team, "red", Some(blocked));
     assert_eq!(fault(&table, "a"), Some("team_project_or_user_blocked"));
     assert_eq!(fault(&table, "b"), Some("team_project_or_user_blocked"));
@@ -186,7 +187,7 @@ fn a_change_of_a_team_is_seen_by_all_its_keys() {
         None,
         "the record is gone, the label stays"
     );
-    let blocked = standing(None, Terms::default(), true);
+    let blocked = standing(None, Terms::default(), true, 0);
     table.groups.set(GroupKind::Team, "red", Some(blocked));
     assert_eq!(
         fault(&table, "a"),

@@ -3,21 +3,23 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        answer, fail, print_json, prompt,
-        store::{Of, with},
-        terms::{Setting, TermsArguments, put},
+        answer,
+        failure::Failure,
+        port::{Needs, Of, at, with},
+        print_json, prompt,
+        terms::{Setting, TermsArguments, say},
         time,
+        view::{cell, details},
     },
-    BY, create, find, reference,
-    view::View,
+    KEYS, create,
+    grant::GrantWord,
+    reference,
 };
-use crate::{
-    identity::period::Period,
-    store::{StoreError, Transaction, keys::Key},
-};
+use crate::{admin::input::Time, identity::period::Period};
 
 /// What changes.
 #[derive(Debug, Clone, Args)]
@@ -41,6 +43,9 @@ pub(in crate::cli) struct UpdateArguments {
     /// The budget that it shares with others, or `none`
     #[arg(long, value_name = "ID")]
     shared_budget: Option<Setting<String>>,
+    /// What it may do on the admin interface: read, write, team_read, team_write, or `none`
+    #[arg(long, value_name = "GRANT")]
+    admin: Option<Setting<GrantWord>>,
     /// When it ends: after a span of time (30d), at a time (2030-01-31), or `none`
     #[arg(long, value_name = "WHEN")]
     expires: Option<Setting<String>>,
@@ -89,103 +94,90 @@ pub(in crate::cli) struct EndArguments {
 }
 
 /// Changes a key.
-pub(super) fn update(arguments: &UpdateArguments) -> ExitCode {
+pub(super) fn update(arguments: &UpdateArguments) -> Result<ExitCode, Failure> {
     let expires = match &arguments.expires {
-        None => Ok(None),
-        Some(Setting::None) => Ok(Some(Setting::None)),
-        Some(Setting::Some(text)) => time::end(text).map(|at| Some(Setting::Some(at))),
+        None => None,
+        Some(Setting::None) => Some(Setting::None),
+        Some(Setting::Some(text)) => {
+            let at = time::end(text).map_err(|why| Failure::usage(format!("--expires {why}")))?;
+            Some(Setting::Some(Time(at)))
+        }
     };
-    let changed = expires.and_then(|expires| {
-        let reference = reference(&arguments.key)?;
-        with(&arguments.of, async |opened| {
-            let key = find(opened, &reference).await?;
-            let change = |key: &mut Key| {
-                put(&mut key.label, arguments.label.as_ref());
-                put(&mut key.team_id, arguments.team.as_ref());
-                put(&mut key.user_id, arguments.user.as_ref());
-                put(&mut key.project_id, arguments.project.as_ref());
-                put(&mut key.budget_id, arguments.shared_budget.as_ref());
-                put(&mut key.expires_at, expires.as_ref());
-                key.blocked = (key.blocked || arguments.block) && !arguments.unblock;
-                arguments.terms.apply(&mut key.terms);
-                Ok(())
-            };
-            opened.store.update::<Key>(&key.id, BY, change).await
-        })
-    });
-    match changed {
-        Err(problem) => fail([problem]),
-        Ok(key) if arguments.json => print_json(&View::of(&key)),
-        Ok(key) => answer(Ok(super::view::details(&key))),
+    let mut body = Map::new();
+    for (name, said) in [
+        ("label", &arguments.label),
+        ("team_id", &arguments.team),
+        ("user_id", &arguments.user),
+        ("project_id", &arguments.project),
+        ("budget_id", &arguments.shared_budget),
+    ] {
+        say(&mut body, name, said.as_ref());
     }
+    say(&mut body, "admin", arguments.admin.as_ref());
+    say(&mut body, "expires_at", expires.as_ref());
+    if arguments.block || arguments.unblock {
+        body.insert("blocked".to_owned(), json!(arguments.block));
+    }
+    let path = at(KEYS, &[&reference(&arguments.key)?]);
+    let changed = with(&arguments.of, Needs::Records, async |port| {
+        let current = match arguments.terms.is_partial() {
+            true => Some(port.get(&path).await?),
+            false => None,
+        };
+        arguments.terms.say(&mut body, current.as_ref());
+        port.patch(&path, &Value::Object(body)).await
+    })?;
+    Ok(match arguments.json {
+        true => print_json(&changed),
+        false => answer(Ok(details(&changed))),
+    })
 }
 
 /// Gives a key another text.
-pub(super) fn rotate(arguments: &RotateArguments) -> ExitCode {
-    let grace = arguments.grace.and_then(Period::about).unwrap_or(0);
-    let rotated = reference(&arguments.key).and_then(|reference| {
-        let custom = match arguments.key_stdin {
-            true => Some(prompt::secret("The new key")?),
-            false => None,
-        };
-        with(&arguments.of, async |opened| {
-            let key = find(opened, &reference).await?;
-            opened.store.rotate_key(&key.id, grace, custom, BY).await
-        })
-    });
-    create::print(rotated, arguments.json, "rotated")
+pub(super) fn rotate(arguments: &RotateArguments) -> Result<ExitCode, Failure> {
+    let path = at(KEYS, &[&reference(&arguments.key)?, "rotate"]);
+    let mut body = Map::new();
+    if let Some(grace) = arguments.grace {
+        body.insert("grace".to_owned(), json!(grace));
+    }
+    if arguments.key_stdin {
+        let key = prompt::secret("The new key")?;
+        body.insert("key".to_owned(), json!(key.expose()));
+    }
+    let rotated = with(&arguments.of, Needs::Records, async |port| {
+        port.post(&path, &Value::Object(body)).await
+    })?;
+    Ok(create::print(&rotated, arguments.json, "rotated"))
 }
 
 /// Revokes keys: all of them, or none where one is not known.
-pub(super) fn revoke(arguments: &EndArguments) -> ExitCode {
-    end(arguments, "revoked", async |transaction, key| {
-        transaction.revoke_key(&key.id, BY).await
-    })
+pub(super) fn revoke(arguments: &EndArguments) -> Result<ExitCode, Failure> {
+    end(arguments, "/admin/key-revocations", "revoked")
 }
 
 /// Deletes keys: all of them, or none where one is not known.
-pub(super) fn delete(arguments: &EndArguments) -> ExitCode {
-    end(arguments, "deleted", async |transaction, key| {
-        transaction.delete_key(&key.id).await
-    })
+pub(super) fn delete(arguments: &EndArguments) -> Result<ExitCode, Failure> {
+    end(arguments, "/admin/key-deletions", "deleted")
 }
 
-fn end(
-    arguments: &EndArguments,
-    done: &str,
-    work: impl AsyncFn(&mut Transaction, &Key) -> Result<Key, StoreError>,
-) -> ExitCode {
-    let references: Result<Vec<String>, String> =
+fn end(arguments: &EndArguments, path: &str, done: &str) -> Result<ExitCode, Failure> {
+    let references: Result<Vec<String>, Failure> =
         arguments.keys.iter().map(|key| reference(key)).collect();
-    let ended = references.and_then(|references| {
-        with(&arguments.of, async |opened| {
-            let mut keys = Vec::new();
-            for reference in &references {
-                keys.push(find(opened, reference).await?);
-            }
-            keys.sort_by(|one, other| one.id.cmp(&other.id));
-            keys.dedup_by(|one, other| one.id == other.id);
-            let mut transaction = opened.store.begin().await?;
-            let mut ended = Vec::new();
-            for key in &keys {
-                ended.push(work(&mut transaction, key).await?);
-            }
-            transaction.commit().await?;
-            Ok(ended)
-        })
-    });
-    match ended {
-        Err(problem) => fail([problem]),
-        Ok(keys) if arguments.json => {
-            let views: Vec<View<'_>> = keys.iter().map(View::of).collect();
-            print_json(&views)
-        }
-        Ok(keys) => {
-            let line = |key: &Key| {
-                let label = key.label.as_deref().unwrap_or("no label");
-                format!("{done} {} ({label})", key.id)
-            };
-            answer(Ok(keys.iter().map(line).collect::<Vec<_>>().join("\n")))
-        }
+    let body = json!({"keys": references?});
+    let ended = with(&arguments.of, Needs::Records, async |port| {
+        let mut said = port.post(path, &body).await?;
+        Ok(said.get_mut("data").map(Value::take).unwrap_or_default())
+    })?;
+    if arguments.json {
+        return Ok(print_json(&ended));
     }
+    let line = |key: &Value| {
+        let label = match cell(key, "/label").as_str() {
+            "-" => "no label".to_owned(),
+            label => label.to_owned(),
+        };
+        format!("{done} {} ({label})", cell(key, "/id"))
+    };
+    let lines: Vec<String> = ended.as_array().into_iter().flatten().map(line).collect();
+    Ok(answer(Ok(lines.join("\n"))))
 }

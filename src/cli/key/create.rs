@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        answer, fail, print_json, prompt,
-        store::{Of, with},
+        answer,
+        failure::Failure,
+        port::{Needs, Of, with},
+        print_json, prompt,
         terms::TermsArguments,
         time,
     },
-    BY,
-    view::Made,
+    KEYS,
+    grant::GrantWord,
 };
-use crate::store::{
-    keys::{Created, Key, NewKey},
-    now,
-};
+use crate::{admin::input::Time, store::now};
 
 /// How the key is to be.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +39,9 @@ pub(in crate::cli) struct CreateArguments {
     /// The budget that it shares with others
     #[arg(long, value_name = "ID")]
     shared_budget: Option<String>,
+    /// What it may do on the admin interface: read, write, team_read, team_write
+    #[arg(long, value_name = "GRANT")]
+    admin: Option<GrantWord>,
     /// When it ends: after a span of time (30d), or at a time (2030-01-31)
     #[arg(long, value_name = "WHEN", value_parser = time::end)]
     expires: Option<i64>,
@@ -53,47 +56,50 @@ pub(in crate::cli) struct CreateArguments {
 }
 
 /// Makes a key.
-pub(super) fn run(arguments: &CreateArguments) -> ExitCode {
-    let custom = match arguments.key_stdin {
-        true => prompt::secret("The key").map(Some),
-        false => Ok(None),
-    };
-    let made = custom.and_then(|custom| {
-        if arguments.expires.is_some_and(|at| at <= now()) {
-            return Err("--expires: the key would be over before it is made".to_owned());
+pub(super) fn run(arguments: &CreateArguments) -> Result<ExitCode, Failure> {
+    if arguments.expires.is_some_and(|at| at <= now()) {
+        let why = "--expires: the key would be over before it is made";
+        return Err(Failure::usage(why));
+    }
+    let mut body = Map::new();
+    if arguments.key_stdin {
+        let key = prompt::secret("The key")?;
+        body.insert("key".to_owned(), json!(key.expose()));
+    }
+    for (name, value) in [
+        ("label", &arguments.label),
+        ("team_id", &arguments.team),
+        ("user_id", &arguments.user),
+        ("project_id", &arguments.project),
+        ("budget_id", &arguments.shared_budget),
+    ] {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), json!(value));
         }
-        let mut key = Key {
-            label: arguments.label.clone(),
-            team_id: arguments.team.clone(),
-            user_id: arguments.user.clone(),
-            project_id: arguments.project.clone(),
-            budget_id: arguments.shared_budget.clone(),
-            expires_at: arguments.expires,
-            ..Key::default()
-        };
-        arguments.terms.apply(&mut key.terms);
-        let new = NewKey { key, custom };
-        with(&arguments.of, async |opened| {
-            opened.store.create_key(new, BY).await
-        })
-    });
-    print(made, arguments.json, "made")
+    }
+    if let Some(grant) = arguments.admin {
+        body.insert("admin".to_owned(), json!(grant));
+    }
+    if let Some(at) = arguments.expires {
+        body.insert("expires_at".to_owned(), json!(Time(at)));
+    }
+    arguments.terms.say(&mut body, None);
+    let made = with(&arguments.of, Needs::Records, async |port| {
+        port.post(KEYS, &Value::Object(body)).await
+    })?;
+    Ok(print(&made, arguments.json, "made"))
 }
 
 /// Prints a key for the only time: the key itself to standard output, so that a script can take it from
 /// there, what else there is to say beside it.
 #[expect(clippy::print_stderr, reason = "the command line speaks to a terminal")]
-pub(super) fn print(made: Result<Created, String>, json: bool, what: &str) -> ExitCode {
-    match made {
-        Err(problem) => fail([problem]),
-        Ok(made) if json => print_json(&Made::of(&made)),
-        Ok(made) => {
-            let label = made.key.label.as_deref().unwrap_or("no label");
-            eprintln!(
-                "{what} {} ({label}). This is the only time that the key is shown:",
-                made.key.id
-            );
-            answer(Ok(made.secret.expose().to_owned()))
-        }
+pub(super) fn print(made: &Value, json: bool, what: &str) -> ExitCode {
+    if json {
+        return print_json(made);
     }
+    let text = |name| made.get(name).and_then(Value::as_str);
+    let id = text("id").unwrap_or_default();
+    let label = text("label").unwrap_or("no label");
+    eprintln!("{what} {id} ({label}). This is the only time that the key is shown:");
+    answer(Ok(text("key").unwrap_or_default().to_owned()))
 }

@@ -1,25 +1,23 @@
-//! `gateway provider add`: asks what it is not told. The key comes from the terminal without being shown,
-//! from standard input, a file or a variable; never from the command line, which everybody can read.
+//! `gateway provider add`: asks what it is not told.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::super::{
-    BY, answer, fail, print_json, prompt,
-    store::{Of, Opened, explain, with_words},
+use super::{
+    super::{
+        answer,
+        failure::Failure,
+        port::{Needs, Of, Port, at, with, with_query},
+        print_json, prompt,
+        view::cell,
+    },
+    secrets::{SecretArguments, pair},
 };
 use crate::{
-    config::{self, Environment},
-    providers::{Auth, with_version},
-    secret::Secret,
-    store::{
-        Kind, Record, StoreError,
-        credentials::{API_KEY, Credential, HEADER, Secrets},
-        projects::Project,
-        providers::StoredProvider,
-    },
+    config,
+    providers::{Auth, Entry, with_version},
 };
 
 /// Which provider, and with which key.
@@ -47,144 +45,138 @@ pub(in crate::cli) struct AddArguments {
     /// The project whose requests alone use the key
     #[arg(long)]
     project: Option<String>,
-    /// Read the key from a file
-    #[arg(long, value_name = "FILE", group = "source")]
-    key_file: Option<PathBuf>,
-    /// Take the key from an environment variable
-    #[arg(long, value_name = "VARIABLE", group = "source")]
-    key_env: Option<String>,
-    /// It asks for no key
-    #[arg(long, group = "source")]
-    no_key: bool,
-    /// A header to send with every request, whose value is in an environment variable
-    #[arg(long = "header-env", value_name = "HEADER=VARIABLE", value_parser = pair)]
-    headers: Vec<(String, String)>,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// Print what was added as JSON
     #[arg(long)]
     json: bool,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("takes NAME=VALUE".to_owned()),
-    }
 }
 
 /// What was added.
 struct Added {
     name: String,
     is_new: bool,
-    credential: Option<Credential>,
+    credential: Option<Value>,
 }
 
 /// Adds it.
-pub(super) fn run(arguments: &AddArguments) -> ExitCode {
-    let added = with_words(&arguments.of, async |opened| add(arguments, opened).await);
-    match added {
-        Err(problem) => fail([problem]),
-        Ok(added) if arguments.json => print_json(&json!({
-            "provider": added.name,
-            "is_new": added.is_new,
-            "credential": added.credential.as_ref().map(|credential| json!({
-                "id": credential.id,
-                "label": credential.label,
-                "project": credential.project_id,
-                "masked": credential.masked,
-            })),
-        })),
-        Ok(Added {
-            name, credential, ..
-        }) => {
-            let with_key = credential.map_or_else(String::new, |credential| {
-                format!(" with the key {} ({})", credential.masked, credential.id)
-            });
-            answer(Ok(format!(
-                "added {name}{with_key}; `gateway provider test {name}` tries it"
-            )))
-        }
+pub(super) fn run(arguments: &AddArguments) -> Result<ExitCode, Failure> {
+    let added = with(&arguments.of, Needs::Serving, async |port| {
+        add(arguments, port).await
+    })?;
+    let Added {
+        name, credential, ..
+    } = &added;
+    if arguments.json {
+        let said = json!({"provider": name, "is_new": added.is_new, "credential": credential});
+        return Ok(print_json(&said));
     }
+    let with_key = credential.as_ref().map_or_else(String::new, |one| {
+        format!(
+            " with the key {} ({})",
+            cell(one, "/masked"),
+            cell(one, "/id")
+        )
+    });
+    Ok(answer(Ok(format!(
+        "added {name}{with_key}; `gateway provider test {name}` tries it"
+    ))))
 }
 
-async fn add(arguments: &AddArguments, opened: &Opened) -> Result<Added, String> {
-    let store = &opened.store;
+async fn add(arguments: &AddArguments, port: &Port) -> Result<Added, Failure> {
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None if prompt::is_possible() => prompt::line(
             "The provider's name, such as openai (`gateway config catalog` lists all)",
         )?,
-        None => return Err("say which provider: `gateway provider add NAME`".to_owned()),
-    };
-    if let Some(project) = &arguments.project {
-        let known = store.get::<Project>(project).await;
-        known.map_err(explain)?;
-    }
-    let stored = store.find::<StoredProvider>(&name).await;
-    let stored = stored.map_err(explain)?;
-    let known = opened.config.providers.get(&name);
-    let known = known.or(stored.as_ref().map(|stored| &stored.settings));
-    let provider = match known {
-        Some(_) if arguments.describes() => {
-            return Err(format!(
-                "there is a provider `{name}` already; another name is needed"
+        None => {
+            return Err(Failure::usage(
+                "say which provider: `gateway provider add NAME`",
             ));
         }
-        Some(_) => None,
-        None => Some(described(arguments, &name)?),
     };
-    let entry = known.or(provider.as_ref()).and_then(|one| one.entry(&name));
-    let needs_key = entry.is_none_or(|entry| entry.key_required && entry.auth != Auth::None);
-    let secrets = secrets(arguments, needs_key)?;
-    if provider.is_none() && secrets.is_empty() {
-        return Err(format!(
-            "there is a provider `{name}` already, and no key to add to it"
-        ));
+    if name.is_empty() {
+        return Err(Failure::usage("a provider has a name"));
     }
-    save(arguments, opened, name, provider, &secrets)
-        .await
-        .map_err(explain)
-}
-
-async fn save(
-    arguments: &AddArguments,
-    opened: &Opened,
-    name: String,
-    provider: Option<config::Provider>,
-    secrets: &Secrets,
-) -> Result<Added, StoreError> {
-    // Sealed before anything is written: without an encryption key nothing is.
-    let mut credential = Credential::new(&name);
-    if !secrets.is_empty() {
-        credential.label.clone_from(&arguments.label);
-        credential.project_id.clone_from(&arguments.project);
-        credential.seal(secrets, &opened.sealer)?;
+    if let Some(project) = &arguments.project {
+        port.get(&at("/admin/projects", &[project])).await?;
     }
-    let is_new = provider.is_some();
-    // Both or neither.
-    let mut transaction = opened.store.begin().await?;
-    if let Some(settings) = provider {
-        let mut provider = StoredProvider {
-            name: name.clone(),
-            settings,
-            ..StoredProvider::default()
-        };
-        transaction.insert(&mut provider, BY).await?;
-        transaction.changed(Kind::Provider, provider.changes());
-    }
-    let credential = match secrets.is_empty() {
-        true => None,
-        false => {
-            transaction.insert(&mut credential, BY).await?;
-            transaction.changed(Kind::Credential, credential.changes());
-            Some(credential)
-        }
+    let known = port.find(&at("/admin/providers", &[&name])).await?;
+    let Some(known) = known else {
+        return make(arguments, port, name).await;
     };
-    transaction.commit().await?;
+    if arguments.describes() {
+        return Err(format!("there is a provider `{name}` already; another name is needed").into());
+    }
+    let kind = known.get("kind").and_then(Value::as_str).map(str::to_owned);
+    let like = config::Provider {
+        kind,
+        ..config::Provider::default()
+    };
+    let mut held = arguments.secrets.held(needs_key(like.entry(&name)))?;
+    if held.as_object().is_none_or(Map::is_empty) {
+        let message = format!("there is a provider `{name}` already, and no key to add to it");
+        return Err(message.into());
+    }
+    arguments.name_key(&mut held);
+    if let Some(members) = held.as_object_mut() {
+        members.insert("provider".to_owned(), json!(name));
+    }
+    let credential = port.post("/admin/credentials", &held).await?;
     Ok(Added {
         name,
-        is_new,
+        is_new: false,
+        credential: Some(credential),
+    })
+}
+
+/// Makes a new one, with its key or not at all.
+async fn make(arguments: &AddArguments, port: &Port, name: String) -> Result<Added, Failure> {
+    let provider = described(arguments, &name)?;
+    let mut held = arguments.secrets.held(needs_key(provider.entry(&name)))?;
+    let has_key = held.as_object().is_some_and(|held| !held.is_empty());
+    let mut body = json!({"name": name});
+    if let Some(members) = body.as_object_mut() {
+        if let Some(kind) = &provider.kind {
+            members.insert("kind".to_owned(), json!(kind));
+        }
+        if let Some(url) = &provider.base_url {
+            members.insert("base_url".to_owned(), json!(url));
+        }
+        if !provider.models.is_empty() {
+            members.insert("models".to_owned(), json!(provider.models));
+        }
+        if !provider.settings.is_empty() {
+            members.insert("settings".to_owned(), json!(provider.settings));
+        }
+        if has_key {
+            arguments.name_key(&mut held);
+            members.insert("credential".to_owned(), held);
+        }
+    }
+    port.post("/admin/providers", &body).await?;
+    let credential = match has_key {
+        true => {
+            let of_provider = [
+                ("provider", Some(name.clone())),
+                ("limit", Some("1".to_owned())),
+            ];
+            let page = port
+                .get(&with_query("/admin/credentials", &of_provider))
+                .await?;
+            page.pointer("/data/0").cloned()
+        }
+        false => None,
+    };
+    Ok(Added {
+        name,
+        is_new: true,
         credential,
     })
+}
+
+fn needs_key(entry: Option<&Entry>) -> bool {
+    entry.is_none_or(|entry| entry.key_required && entry.auth != Auth::None)
 }
 
 impl AddArguments {
@@ -195,47 +187,19 @@ impl AddArguments {
             || !self.models.is_empty()
             || !self.settings.is_empty()
     }
-}
 
-fn secrets(arguments: &AddArguments, needs_key: bool) -> Result<Secrets, String> {
-    let mut secrets = Secrets::new();
-    for (header, variable) in &arguments.headers {
-        secrets.insert(format!("{HEADER}{header}"), variable_of(variable)?);
-    }
-    if let Some(key) = key(arguments, needs_key)? {
-        secrets.insert(API_KEY.to_owned(), key);
-    }
-    Ok(secrets)
-}
-
-fn key(arguments: &AddArguments, is_needed: bool) -> Result<Option<Secret>, String> {
-    if arguments.no_key {
-        return Ok(None);
-    }
-    if let Some(file) = &arguments.key_file {
-        let text =
-            fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        return Ok(Some(Secret::new(&text)));
-    }
-    if let Some(variable) = &arguments.key_env {
-        return variable_of(variable).map(Some);
-    }
-    match is_needed || !prompt::is_possible() {
-        true => prompt::secret("Its key (not shown; --no-key where it asks for none)").map(Some),
-        false => Ok(None),
+    /// Says what the key is called, and whose it is.
+    fn name_key(&self, held: &mut Value) {
+        for (name, value) in [("label", &self.label), ("project_id", &self.project)] {
+            if let (Some(value), Some(held)) = (value, held.as_object_mut()) {
+                held.insert(name.to_owned(), json!(value));
+            }
+        }
     }
 }
 
-fn variable_of(name: &str) -> Result<Secret, String> {
-    let environment = Environment::of_process();
-    let value = environment.get(name);
-    value
-        .map(Secret::new)
-        .ok_or_else(|| format!("the variable {name} is not set"))
-}
-
-/// What the configuration would say of a new one, looked at as if it did.
-fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, String> {
+/// What the configuration would say of a new one. What else is wrong with it the store's interface says.
+fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, Failure> {
     let mut provider = config::Provider {
         kind: arguments.kind.clone(),
         base_url: arguments.base_url.clone(),
@@ -245,9 +209,8 @@ fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, S
     };
     let entry = provider.entry(name);
     if let (Some(kind), None) = (&provider.kind, entry) {
-        return Err(format!(
-            "`{kind}` is not in the catalog; `gateway config catalog` lists it"
-        ));
+        let message = format!("`{kind}` is not in the catalog; `gateway config catalog` lists it");
+        return Err(message.into());
     }
     let is_known = entry.is_some_and(|entry| entry.base_url.is_some());
     if !is_known && provider.base_url.is_none() && prompt::is_possible() {
@@ -257,10 +220,10 @@ fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, S
     let Some(url) = &mut provider.base_url else {
         return match is_known {
             true => Ok(provider),
-            false => Err(format!(
+            false => Err(Failure::usage(format!(
                 "`{name}` is not in the catalog, or has no usual address; say where its API lives with \
                  --base-url https://api.example.com/v1"
-            )),
+            ))),
         };
     };
     url.truncate(url.trim_end_matches('/').len());
@@ -276,10 +239,8 @@ fn described(arguments: &AddArguments, name: &str) -> Result<config::Provider, S
     });
     match is_sound {
         true => Ok(provider),
-        false => Err(
-            "--base-url takes a URL such as https://api.example.com/v1, without a user or a \
-                      query in it"
-                .to_owned(),
-        ),
+        false => Err(Failure::usage(
+            "--base-url takes a URL such as https://api.example.com/v1, without a user or a query in it",
+        )),
     }
 }

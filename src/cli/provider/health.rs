@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use http::Method;
-use serde_json::Value;
 
 use super::super::{
-    admin, answer, fail, print_json,
-    process::Target,
+    answer,
+    failure::Failure,
+    port::{Of, running},
+    print_json,
     table::{NOTHING, Table},
 };
 use crate::admin::health::{ProviderReport, Report, TargetReport};
@@ -17,36 +17,27 @@ use crate::admin::health::{ProviderReport, Report, TargetReport};
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct HealthArguments {
     #[command(flatten)]
-    target: Target,
+    of: Of,
     /// Print all that is known as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the state. Exits with 0, or with 1 where a provider is not well or no gateway runs.
-pub(super) fn run(arguments: &HealthArguments) -> ExitCode {
-    let (said, report) = match ask(&arguments.target) {
-        Ok(found) => found,
-        Err(problem) => return fail([problem]),
-    };
+/// Prints the state. Exits with 1 where a provider is not well.
+pub(super) fn run(arguments: &HealthArguments) -> Result<ExitCode, Failure> {
+    let said = running(&arguments.of, async |port| port.get("/admin/health").await)?;
+    let report: Report = serde_json::from_value(said.clone())
+        .map_err(|error| format!("the gateway that runs is of another version: {error}"))?;
     let printed = match arguments.json {
         true => print_json(&said),
         false => answer(Ok(table(&report))),
     };
-    match report.providers.values().all(|provider| provider.healthy) {
-        true => printed,
-        false => ExitCode::FAILURE,
-    }
-}
-
-fn ask(target: &Target) -> Result<(Value, Report), String> {
-    let said = admin::ask(target, Method::GET, "/admin/health", None)?;
-    match serde_json::from_value(said.clone()) {
-        Ok(report) => Ok((said, report)),
-        Err(error) => Err(format!(
-            "the gateway that runs is of another version: {error}"
-        )),
-    }
+    Ok(
+        match report.providers.values().all(|provider| provider.healthy) {
+            true => printed,
+            false => ExitCode::FAILURE,
+        },
+    )
 }
 
 /// Providers, the models that were asked there, and what is wrong.

@@ -3,18 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::super::{
-    answer, fail, print_json,
-    store::{Of, Opened, with},
-    table::{NOTHING, Table},
-    time::shown,
-};
-use crate::{
-    config::Provider,
-    snapshot,
-    store::{List, StoreError, credentials::Credential, providers::StoredProvider},
+    answer,
+    failure::{Failure, warn},
+    port::{Needs, Of, with},
+    print_json,
+    table::Table,
+    view::{cell, time},
 };
 
 /// How to list.
@@ -27,129 +24,82 @@ pub(in crate::cli) struct ListArguments {
     json: bool,
 }
 
-/// A provider, for programs.
-#[derive(Serialize)]
-struct View {
-    name: String,
-    kind: String,
-    source: &'static str,
-    base_url: Option<String>,
-    keys: usize,
-    models: Vec<String>,
-    credentials: Vec<CredentialView>,
-}
-
-/// A key for a provider, for programs. Never the key.
-#[derive(Serialize)]
-struct CredentialView {
-    id: String,
-    label: Option<String>,
-    masked: String,
-    project: Option<String>,
-    state: &'static str,
-    sealed_by: String,
-    created_at: String,
-}
-
 /// Prints them.
-pub(super) fn run(arguments: &ListArguments) -> ExitCode {
-    match with(&arguments.of, async |opened| views(opened).await) {
-        Err(problem) => fail([problem]),
-        Ok((views, _)) if arguments.json => print_json(&views),
-        Ok((views, problems)) => {
-            super::super::warn(&problems);
-            answer(Ok(tables(&views)))
+pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode, Failure> {
+    let (mut providers, credentials) = with(&arguments.of, Needs::Serving, async |port| {
+        let providers = port.all("/admin/providers").await?;
+        Ok((providers, port.all("/admin/credentials").await?))
+    })?;
+    for provider in &mut providers {
+        let name = provider.get("name").cloned();
+        let own = credentials.iter().rev();
+        let own: Vec<&Value> = own
+            .filter(|one| one.get("provider") == name.as_ref())
+            .collect();
+        let own = json!(own);
+        if let Some(members) = provider.as_object_mut() {
+            members.insert("credentials".to_owned(), own);
         }
     }
-}
-
-async fn views(opened: &Opened) -> Result<(Vec<View>, Vec<String>), StoreError> {
-    let serving = opened.store.serving(&opened.sealer).await?;
-    let (config, mut problems) = snapshot::merged(&opened.config, &serving);
-    problems.extend(serving.problems);
-    let all = List::default().sorted("created_at", false);
-    let credentials: Vec<Credential> = opened.store.list(&all).await?;
-    let stored: Vec<StoredProvider> = opened.store.list(&all).await?;
-    let mut providers = config.providers;
-    for stored in stored {
-        // One that cannot be used is there all the same.
-        providers.entry(stored.name).or_insert(stored.settings);
+    if arguments.json {
+        return Ok(print_json(&providers));
     }
-    let view = |(name, provider): (String, Provider)| {
-        let own = credentials.iter().filter(|one| one.provider == name);
-        View {
-            kind: provider.kind.clone().unwrap_or_else(|| name.clone()),
-            source: match opened.config.providers.get(&name) {
-                Some(written) if written.is_found => "environment",
-                Some(_) => "configuration",
-                None => "store",
-            },
-            base_url: provider.base_url.clone().or_else(|| {
-                let entry = provider.entry(&name);
-                entry.and_then(|entry| entry.base_url.clone())
-            }),
-            keys: provider.api_key.iter().chain(&provider.api_keys).count(),
-            models: provider.models.clone(),
-            credentials: own.map(credential).collect(),
-            name,
+    for provider in &providers {
+        let problems = provider.get("problems").and_then(Value::as_array);
+        for problem in problems.into_iter().flatten().filter_map(Value::as_str) {
+            warn(problem);
         }
-    };
-    let providers = providers.into_iter().filter(|(_, one)| !one.is_deployment);
-    Ok((providers.map(view).collect(), problems))
-}
-
-fn credential(credential: &Credential) -> CredentialView {
-    CredentialView {
-        id: credential.id.clone(),
-        label: credential.label.clone(),
-        masked: credential.masked.clone(),
-        project: credential.project_id.clone(),
-        state: match (credential.blocked, credential.is_reserved()) {
-            (true, _) => "blocked",
-            (false, true) => "reserved",
-            (false, false) => "active",
-        },
-        sealed_by: credential.sealed_by().to_owned(),
-        created_at: shown(credential.stamps.created_at),
     }
+    Ok(answer(Ok(tables(&providers))))
 }
 
-fn tables(views: &[View]) -> String {
-    if views.is_empty() {
+fn tables(providers: &[Value]) -> String {
+    if providers.is_empty() {
         return "there are no providers; `gateway provider add` adds one".to_owned();
     }
-    let mut providers = Table::titled(&["PROVIDER", "KIND", "FROM", "KEYS", "BASE URL", "MODELS"]);
-    let mut credentials = Table::titled(&[
+    let mut table = Table::titled(&[
+        "PROVIDER", "KIND", "FROM", "STATE", "KEYS", "BASE URL", "MODELS",
+    ]);
+    let mut keys = Table::titled(&[
         "KEY", "PROVIDER", "ID", "LABEL", "PROJECT", "STATE", "ADDED",
     ]);
-    let or_nothing = |value: &Option<String>| value.clone().unwrap_or_else(|| NOTHING.to_owned());
-    for view in views {
-        let models = match view.models.is_empty() {
-            true => NOTHING.to_owned(),
-            false => view.models.join(", "),
-        };
-        providers.row([
-            view.name.clone(),
-            view.kind.clone(),
-            view.source.to_owned(),
-            view.keys.to_string(),
-            or_nothing(&view.base_url),
-            models,
+    for provider in providers {
+        table.row([
+            cell(provider, "/name"),
+            cell(provider, "/kind"),
+            cell(provider, "/source"),
+            match provider.get("in_use") == Some(&json!(true)) {
+                true => "in use".to_owned(),
+                false => "not in use".to_owned(),
+            },
+            cell(provider, "/keys"),
+            cell(provider, "/base_url"),
+            cell(provider, "/models"),
         ]);
-        for one in &view.credentials {
-            credentials.row([
-                one.masked.clone(),
-                view.name.clone(),
-                one.id.clone(),
-                or_nothing(&one.label),
-                or_nothing(&one.project),
-                one.state.to_owned(),
-                one.created_at.clone(),
+        let own = provider.get("credentials").and_then(Value::as_array);
+        for key in own.into_iter().flatten() {
+            keys.row([
+                cell(key, "/masked"),
+                cell(key, "/provider"),
+                cell(key, "/id"),
+                cell(key, "/label"),
+                cell(key, "/project_id"),
+                state(key).to_owned(),
+                time(key, "/created_at"),
             ]);
         }
     }
-    match credentials.to_string() {
-        none if none.lines().count() < 2 => providers.to_string(),
-        credentials => format!("{providers}\n\n{credentials}"),
+    match keys.is_empty() {
+        true => table.to_string(),
+        false => format!("{table}\n\n{keys}"),
+    }
+}
+
+fn state(key: &Value) -> &'static str {
+    let is = |name| key.get(name) == Some(&json!(true));
+    match (is("blocked"), is("reserved")) {
+        (true, _) => "blocked",
+        (false, true) => "reserved",
+        (false, false) => "active",
     }
 }

@@ -5,11 +5,15 @@ mod health;
 mod list;
 mod reencrypt;
 mod remove;
+mod rotate;
+mod secrets;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use super::failure::Failure;
 
 /// The subcommands of `gateway provider`.
 #[derive(Debug, Clone, Subcommand)]
@@ -18,6 +22,8 @@ pub(super) enum ProviderCommand {
     Add(Box<add::AddArguments>),
     /// List providers and the keys that the store holds for them
     List(list::ListArguments),
+    /// Give a stored key another secret; asks for it
+    Rotate(rotate::RotateArguments),
     /// Remove a key, or a provider of the store with all its keys
     Remove(remove::RemoveArguments),
     /// Ask a provider for its list of models with each of its keys: that spends nothing
@@ -28,14 +34,16 @@ pub(super) enum ProviderCommand {
     Reencrypt(reencrypt::ReencryptArguments),
 }
 
-/// Runs the command. Exits with 0, or with 1 where it failed.
+/// Runs the command.
 pub(super) fn run(command: &ProviderCommand) -> ExitCode {
-    match command {
+    let done = match command {
         ProviderCommand::Add(arguments) => add::run(arguments),
         ProviderCommand::List(arguments) => list::run(arguments),
+        ProviderCommand::Rotate(arguments) => rotate::run(arguments),
         ProviderCommand::Remove(arguments) => remove::run(arguments),
         ProviderCommand::Test(arguments) => test::run(arguments),
         ProviderCommand::Health(arguments) => health::run(arguments),
         ProviderCommand::Reencrypt(arguments) => reencrypt::run(arguments),
-    }
+    };
+    done.unwrap_or_else(Failure::report)
 }

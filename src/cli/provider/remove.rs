@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{
-    answer, fail, print_json,
-    store::{Of, Opened, with},
-};
-use crate::store::{
-    Kind, List, Record, StoreError, credentials::Credential, models::Model,
-    providers::StoredProvider,
+    answer,
+    failure::{Failure, Kind},
+    port::{Needs, Of, Port, at, with, with_query},
+    print_json,
+    view::cell,
 };
 
 /// What to remove.
@@ -30,92 +29,78 @@ pub(in crate::cli) struct RemoveArguments {
 struct Removed {
     provider: bool,
     credentials: Vec<String>,
+    /// Whether the configuration still has the provider.
+    is_left: bool,
 }
 
 /// Removes it.
-pub(super) fn run(arguments: &RemoveArguments) -> ExitCode {
+pub(super) fn run(arguments: &RemoveArguments) -> Result<ExitCode, Failure> {
     let what = &arguments.what;
-    let removed = with(&arguments.of, async |opened| {
-        let removed = remove(opened, what).await?;
-        let is_left = opened.config.providers.contains_key(what);
-        Ok((removed, is_left))
-    });
-    match removed {
-        Err(problem) => fail([problem]),
-        Ok((removed, _)) if arguments.json => print_json(&json!({
+    let removed = with(&arguments.of, Needs::Serving, async |port| {
+        remove(port, what).await
+    })?;
+    if arguments.json {
+        let said = json!({
             "provider": removed.provider.then_some(what),
             "credentials": removed.credentials,
-        })),
-        Ok((removed, is_left)) => {
-            let count = removed.credentials.len();
-            let mut said = match (removed.provider, count) {
-                (true, _) => format!("removed {what} and {count} of its keys"),
-                (false, 1) => format!("removed the key {}", removed.credentials.join(", ")),
-                (false, _) => format!("removed {count} keys of {what}"),
-            };
-            if is_left {
-                said.push_str("; the configuration or the environment still has the provider");
-            }
-            answer(Ok(said))
-        }
+        });
+        return Ok(print_json(&said));
     }
+    let count = removed.credentials.len();
+    let mut said = match (removed.provider, count) {
+        (true, _) => format!("removed {what} and {count} of its keys"),
+        (false, 1) => format!("removed the key {}", removed.credentials.join(", ")),
+        (false, _) => format!("removed {count} keys of {what}"),
+    };
+    if removed.is_left {
+        said.push_str("; the configuration or the environment still has the provider");
+    }
+    Ok(answer(Ok(said)))
 }
 
-async fn remove(opened: &Opened, what: &str) -> Result<Removed, StoreError> {
-    let store = &opened.store;
-    if let Some(credential) = store.find::<Credential>(what).await? {
-        refuse_used(opened, &credential.id).await?;
-        store.delete::<Credential>(&credential.id).await?;
+async fn remove(port: &Port, what: &str) -> Result<Removed, Failure> {
+    let credential = at("/admin/credentials", &[what]);
+    if port.find(&credential).await?.is_some() {
+        port.delete(&credential).await?;
         return Ok(Removed {
             provider: false,
-            credentials: vec![credential.id],
+            credentials: vec![what.to_owned()],
+            is_left: false,
         });
     }
-    let provider = store.find::<StoredProvider>(what).await?;
-    let of_provider = List::default().equals("provider", what);
-    let credentials: Vec<Credential> = store.list(&of_provider).await?;
-    if provider.is_none() && credentials.is_empty() {
-        return Err(match opened.config.providers.contains_key(what) {
-            true => StoreError::invalid(
-                "provider",
-                "is of the configuration or the environment; take it out there",
+    let path = at("/admin/providers", &[what]);
+    let provider = port.find(&path).await?;
+    let of_provider = [("provider", Some(what.to_owned()))];
+    let credentials = port
+        .all(&with_query("/admin/credentials", &of_provider))
+        .await?;
+    let is_stored = provider
+        .as_ref()
+        .is_some_and(|one| cell(one, "/source") == "store");
+    if !is_stored && credentials.is_empty() {
+        let failure = match provider {
+            Some(_) => Failure::new(
+                Kind::Failed,
+                format!(
+                    "{what} is of the configuration or the environment, and the store has no key for it; take \
+                     it out there"
+                ),
             ),
-            false => StoreError::not_found("provider", what),
-        });
+            None => Failure::new(
+                Kind::NotFound,
+                format!(
+                    "there is no provider and no key `{what}`; `gateway provider list` shows those there are"
+                ),
+            ),
+        };
+        return Err(failure);
     }
-    for credential in &credentials {
-        refuse_used(opened, &credential.id).await?;
-    }
-    // All or nothing.
-    let mut transaction = store.begin().await?;
-    let mut changes = Vec::new();
-    for credential in &credentials {
-        transaction.remove(credential).await?;
-        changes.extend(credential.changes());
-    }
-    if let Some(provider) = &provider {
-        transaction.remove(provider).await?;
-        transaction.changed(Kind::Provider, provider.changes());
-    }
-    transaction.changed(Kind::Credential, changes);
-    transaction.commit().await?;
+    let pairs = [("with_credentials", Some("true".to_owned()))];
+    port.delete(&with_query(&path, &pairs)).await?;
+    let ids = credentials.iter().map(|one: &Value| cell(one, "/id"));
     Ok(Removed {
-        provider: provider.is_some(),
-        credentials: credentials.into_iter().map(|one| one.id).collect(),
+        provider: is_stored,
+        credentials: ids.collect(),
+        is_left: provider.is_some() && !is_stored,
     })
-}
-
-/// A deployment that loses its key would serve no longer.
-async fn refuse_used(opened: &Opened, id: &str) -> Result<(), StoreError> {
-    let users = List::default().equals("credential_id", id).page(1, 0);
-    match opened.store.list::<Model>(&users).await?.first() {
-        None => Ok(()),
-        Some(model) => {
-            let why = format!(
-                "is used by the model `{}` ({}); delete that first",
-                model.name, model.id
-            );
-            Err(StoreError::invalid("credential", why))
-        }
-    }
 }

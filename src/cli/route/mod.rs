@@ -11,9 +11,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use http::Method;
 
-use super::{admin, fail, print_json, process::Target, warn};
+use super::{
+    fail,
+    port::{Of, running},
+    print_json, warn,
+};
 use crate::{
     admin::decide::{Question, decide},
     config::{Environment, Flags},
@@ -150,12 +153,16 @@ fn snapshot(arguments: &TestArguments) -> Result<Snapshot, Vec<String>> {
 }
 
 fn ask(arguments: &TestArguments, question: &Question) -> Result<Decision, String> {
-    let target = Target {
+    let of = Of {
         config: arguments.config.clone(),
         port: None,
+        admin_url: None,
     };
     let question = serde_json::to_value(question).map_err(|error| error.to_string())?;
-    let said = admin::ask(&target, Method::POST, "/admin/route/test", Some(&question))?;
+    let said = running(&of, async |port| {
+        port.post("/admin/route/test", &question).await
+    });
+    let said = said.map_err(|failure| failure.message)?;
     serde_json::from_value(said)
         .map_err(|error| format!("the gateway that runs is of another version: {error}"))
 }

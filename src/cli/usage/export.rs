@@ -2,18 +2,23 @@
 
 use std::{
     fs::OpenOptions,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 use clap::ValueEnum;
+use serde_json::Value;
 
-use super::{Which, asked, when};
-use crate::store::usage::{Cell, Kept, Place};
-
-/// Requests of a page.
-const PAGE: u32 = 1000;
+use super::{
+    super::{
+        failure::Failure,
+        port::{Needs, with, with_query},
+        progress::Progress,
+    },
+    Which, when,
+};
+use crate::store::usage::Kept;
 
 /// How requests are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,44 +30,44 @@ pub(in crate::cli) enum Form {
 }
 
 /// Prints the requests.
-pub(super) fn run(which: &Which, form: Form, path: Option<&Path>) -> Result<(), String> {
+pub(super) fn run(which: &Which, form: Form, path: Option<&Path>) -> Result<(), Failure> {
     let said = |error: io::Error| match path {
         Some(path) => format!("{}: {error}", path.display()),
         None => error.to_string(),
     };
-    asked(which, async |store| {
+    let mut query = which.query();
+    query.push(("key", which.key.clone()));
+    let first = with_query("/admin/requests/export", &query);
+    with(&which.of, Needs::Recorded, async |port| {
+        let mut page = port.get(&first).await?;
         let mut out = open(path).map_err(said)?;
-        let shows_progress = path.is_some() && io::stderr().is_terminal();
-        let scope = which.scope();
-        let (mut after, mut count) = (Place::default(), 0_usize);
+        let (progress, mut count) = (path.map(|_| Progress::new()), 0_usize);
+        let columns = Kept::names();
         if form == Form::Csv {
-            let titles = Kept::names().into_iter().map(title);
-            line(&mut out, titles.map(str::to_owned)).map_err(said)?;
+            let titles = columns.iter().map(|column| title(column).to_owned());
+            line(&mut out, titles).map_err(said)?;
         }
         loop {
-            let page = store.requests(&scope, &after, PAGE).await;
-            let (requests, end) = page.map_err(|error| error.to_string())?;
-            for request in &requests {
-                match print(&mut out, form, request) {
+            let requests = page.get("data").and_then(Value::as_array);
+            for request in requests.into_iter().flatten() {
+                count += 1;
+                match print(&mut out, form, &columns, request) {
                     // Whoever reads has seen enough, as in `gateway usage export | head`.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                     printed => printed.map_err(said)?,
                 }
             }
-            count += requests.len();
-            if shows_progress {
-                let _ = write!(io::stderr(), "\r{count} requests");
+            if let Some(progress) = &progress {
+                progress.say(&format!("{count} requests"));
             }
-            if requests.len() < PAGE as usize {
+            let Some(next) = page.get("next").and_then(Value::as_str) else {
                 break;
-            }
-            after = end;
-        }
-        if shows_progress {
-            let _ = writeln!(io::stderr());
+            };
+            let next = [("after", Some(next.to_owned()))];
+            page = port.get(&with_query(&first, &next)).await?;
         }
         match out.flush() {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(said(error)),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(said(error).into()),
             _ => Ok(()),
         }
     })
@@ -82,13 +87,19 @@ fn title(column: &'static str) -> &'static str {
     match column {
         "at" => "time",
         "cost" => "cost_usd",
+        "stated_cost" => "stated_cost_usd",
         other => other,
     }
 }
 
-fn print(out: &mut impl Write, form: Form, request: &Kept) -> io::Result<()> {
+fn print(
+    out: &mut impl Write,
+    form: Form,
+    columns: &[&'static str],
+    request: &Value,
+) -> io::Result<()> {
     match form {
-        Form::Csv => line(out, request.cells().map(|(name, cell)| text(name, cell))),
+        Form::Csv => line(out, columns.iter().map(|column| text(column, request))),
         Form::Jsonl => {
             serde_json::to_writer(&mut *out, request)?;
             writeln!(out)
@@ -96,14 +107,20 @@ fn print(out: &mut impl Write, form: Form, request: &Kept) -> io::Result<()> {
     }
 }
 
-fn text(name: &str, cell: &Cell) -> String {
-    match cell {
-        Cell::Integer(Some(at)) if name == "at" => when::shown(*at),
-        Cell::Integer(Some(number)) => number.to_string(),
-        Cell::Amount(Some(cost)) => cost.to_string(),
-        Cell::Flag(flag) => flag.to_string(),
-        Cell::Text(Some(text)) | Cell::Json(Some(text)) => harmless(text),
-        _ => String::new(),
+fn text(column: &'static str, request: &Value) -> String {
+    match request.get(if column == "cost" { "cost_usd" } else { column }) {
+        Some(Value::Number(at)) if column == "at" => {
+            at.as_i64().map(when::shown).unwrap_or_default()
+        }
+        // All its digits, without an exponent.
+        Some(Value::Number(number)) if column == "cost" => number
+            .as_f64()
+            .map(|cost| cost.to_string())
+            .unwrap_or_default(),
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => harmless(text),
+        Some(list @ (Value::Array(_) | Value::Object(_))) => harmless(&list.to_string()),
+        Some(other) => other.to_string(),
     }
 }
 

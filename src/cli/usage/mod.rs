@@ -1,6 +1,8 @@
-//! `gateway usage`: what requests came to, from the store itself, whether a gateway runs or not.
+//! `gateway usage`: what requests came to, of the gateway that runs, or of the store.
 
 mod export;
+mod reconcile;
+mod reprice;
 mod summary;
 mod when;
 
@@ -12,17 +14,17 @@ use clap::{
 };
 
 use super::{
-    answer, fail, print_json,
-    process::{Target, data_directory},
+    answer,
+    failure::{Failure, warn},
+    port::Of,
+    print_json,
 };
 use crate::{
-    config::Environment,
-    store::{
-        Location, Store,
-        usage::{By, Scope},
-    },
+    store::usage::{By, Scope},
+    usage::reprice::How,
 };
 use export::Form;
+use reconcile::ReconcileArguments;
 
 /// The subcommands of `gateway usage`.
 #[derive(Debug, Clone, Subcommand)]
@@ -51,6 +53,22 @@ pub(super) enum UsageCommand {
         /// Where to; standard output unless given
         #[arg(long, short, value_name = "FILE")]
         output: Option<std::path::PathBuf>,
+    },
+    /// Compare a provider's export of usage or costs with what is recorded. Exits with 1 where they differ
+    Reconcile(Box<ReconcileArguments>),
+    /// Price what is recorded anew, by the prices of now
+    Reprice {
+        #[command(flatten)]
+        which: Which,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Also those from before all kinds of tokens were kept, by what is known of them
+        #[arg(long)]
+        incomplete: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -87,10 +105,11 @@ pub(super) struct Which {
     #[arg(long)]
     model: Option<String>,
     #[command(flatten)]
-    target: Target,
+    of: Of,
 }
 
 impl Which {
+    /// The same for the store itself.
     fn scope(&self) -> Scope {
         let until = self.until.map_or(i64::MAX, when::milliseconds);
         Scope {
@@ -105,33 +124,27 @@ impl Which {
         }
     }
 
-    /// Where the store is.
-    fn location(&self) -> Result<Location, String> {
-        let environment = Environment::of_process();
-        let config = self.target.config(&environment)?;
-        let directory = data_directory(&config, &environment);
-        let location = Location::of(config.store.database_url.as_ref(), &directory);
-        let location = location.map_err(|error| error.to_string())?;
-        match location.exists() {
-            true => Ok(location),
-            false => Err(format!(
-                "nothing has been recorded yet in {}; say which gateway is meant with --config, or GATEWAY_DATA_DIR",
-                directory.display()
-            )),
-        }
+    /// What the query of a route says of them.
+    fn query(&self) -> Vec<(&'static str, Option<String>)> {
+        let until = self
+            .until
+            .map(|until| when::shown(when::milliseconds(until)));
+        vec![
+            ("from", Some(when::shown(when::milliseconds(self.since)))),
+            ("until", until),
+            ("team_id", self.team.clone()),
+            ("user_id", self.user.clone()),
+            ("project_id", self.project.clone()),
+            ("provider", self.provider.clone()),
+            ("model", self.model.clone()),
+        ]
     }
 }
 
-/// Runs a command of usage. Exits with 0, or with 1 where the store cannot be read.
+/// Runs a command of usage.
 pub(super) fn run(command: &UsageCommand) -> ExitCode {
-    match command {
-        UsageCommand::Summary { by, which, json } => {
-            match asked(which, async |store| store.sums(*by, &which.scope()).await) {
-                Ok(sums) if *json => print_json(&summary::json(*by, which, &sums)),
-                Ok(sums) => answer(Ok(summary::table(*by, &sums))),
-                Err(problem) => fail([problem]),
-            }
-        }
+    let done = match command {
+        UsageCommand::Summary { by, which, json } => summary::run(*by, which, *json),
         UsageCommand::Export {
             which,
             format,
@@ -139,28 +152,42 @@ pub(super) fn run(command: &UsageCommand) -> ExitCode {
             output,
         } => {
             let form = if *json { Form::Jsonl } else { *format };
-            match export::run(which, form, output.as_deref()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(problem) => fail([problem]),
-            }
+            export::run(which, form, output.as_deref()).map(|()| ExitCode::SUCCESS)
         }
-    }
+        UsageCommand::Reconcile(arguments) => compare(arguments),
+        UsageCommand::Reprice {
+            which,
+            dry_run,
+            incomplete,
+            json,
+        } => {
+            let how = How {
+                is_dry: *dry_run,
+                any: *incomplete,
+            };
+            price_anew(which, how, *json)
+        }
+    };
+    done.unwrap_or_else(Failure::report)
 }
 
-/// Asks the store.
-fn asked<T, E: std::fmt::Display>(
-    which: &Which,
-    ask: impl AsyncFnOnce(Store) -> Result<T, E>,
-) -> Result<T, String> {
-    let location = which.location()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let store = Store::open(&location)
-            .await
-            .map_err(|error| error.to_string())?;
-        ask(store).await.map_err(|error| error.to_string())
+fn compare(arguments: &ReconcileArguments) -> Result<ExitCode, Failure> {
+    let comparison = reconcile::run(arguments)?;
+    comparison.warnings.iter().for_each(|warning| warn(warning));
+    let printed = match arguments.json {
+        true => print_json(&comparison),
+        false => answer(Ok(reconcile::table(&comparison))),
+    };
+    Ok(match comparison.within {
+        true => printed,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn price_anew(which: &Which, how: How, json: bool) -> Result<ExitCode, Failure> {
+    let report = reprice::run(which, how)?;
+    Ok(match json {
+        true => print_json(&report),
+        false => answer(Ok(reprice::table(&report, how))),
     })
 }

@@ -4,9 +4,6 @@
 use super::Environment;
 
 const INERT: &[&str] = &[
-    "GATEWAY_RATE_LIMIT_RPM",
-    "RATE_LIMIT_RPM",
-    "RATE_LIMIT_ENABLED",
     "PROMETHEUS_ENABLED",
     "ENABLE_SEMANTIC_ROUTING_SIGNAL",
     "STRIP_IDE_BOILERPLATE",

@@ -4,7 +4,7 @@ use serde::{Deserialize, de::value::StrDeserializer};
 
 use super::{Applying, kubernetes};
 use crate::{
-    config::{ByteSize, CacheOverride, Config, MaxSize, Seconds, StaticKey},
+    config::{ByteSize, CacheOverride, Config, LimitSet, MaxSize, Seconds, StaticKey},
     secret::Secret,
 };
 
@@ -128,6 +128,19 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        names: &["GATEWAY_PRICING_FILE"],
+        path: "pricing.file",
+        takes: "the path of a file of prices",
+        // A path of the file is meant from there, one of the environment from here.
+        set: |config, value| {
+            let path = match value.starts_with('~') {
+                true => Some(value.into()),
+                false => std::path::absolute(value).ok(),
+            };
+            put(&mut config.pricing.file, path.map(Some))
+        },
+    },
+    Setting {
         names: &["GATEWAY_LOG_RETENTION"],
         path: "usage.retention_days",
         takes: "days such as 30 or 30d, or 0 for ever",
@@ -190,6 +203,23 @@ const SETTINGS: &[Setting] = &[
         set: |config, value| put(&mut config.cache.redis_url, Some(Some(Secret::new(value)))),
     },
     Setting {
+        names: &["GATEWAY_RATE_LIMIT_RPM", "RATE_LIMIT_RPM"],
+        path: "rate_limiting.default_key_rpm",
+        takes: "requests a minute, such as 60",
+        set: |config, value| {
+            put(
+                &mut config.rate_limiting.default_key_rpm,
+                value.parse().ok(),
+            )
+        },
+    },
+    Setting {
+        names: &["RATE_LIMIT_ENABLED"],
+        path: "rate_limiting.enabled",
+        takes: "1 or 0",
+        set: |config, value| put(&mut config.rate_limiting.enabled, switch(value)),
+    },
+    Setting {
         names: &["GATEWAY_DATA_DIR"],
         path: "data_dir",
         takes: "a directory",
@@ -197,8 +227,8 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Variables that are read elsewhere: one names the file, the other adds to a list.
-const OTHERS: &[&str] = &["GATEWAY_CONFIG", CLIENT_KEY];
+/// Variables that are read elsewhere: one names the file, one the gateway that commands ask, one adds to a list.
+const OTHERS: &[&str] = &["GATEWAY_CONFIG", "GATEWAY_ADMIN_URL", CLIENT_KEY];
 const CLIENT_KEY: &str = "GATEWAY_API_KEY";
 /// The name of the key that `GATEWAY_API_KEY` holds.
 const CLIENT_KEY_NAME: &str = "default";
@@ -262,6 +292,7 @@ fn client_key(applying: &mut Applying<'_>) {
             user: None,
             models: Vec::new(),
             cache: CacheOverride::default(),
+            limits: LimitSet::default(),
         }),
     }
     applying

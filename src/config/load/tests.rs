@@ -304,3 +304,107 @@ fn the_environment_sets_the_cache() {
     assert!(!format!("{cache:?}").contains("canary"));
     assert_eq!(loaded.warnings, [""; 0]);
 }
+
+fn input(loaded: &Loaded, provider: &str, kind: &str, model: &str) -> Option<u64> {
+    let price = loaded.config.pricing.prices.at(provider, kind, model)?;
+    Some(price.tariff.rates.input)
+}
+
+#[test]
+fn own_prices_lie_over_those_that_are_embedded() {
+    let folder = tempfile::tempdir().unwrap();
+    let prices = "openai:\n  models:\n    gpt-4o: {input: 7, output: 7}\n    o3: {input: 6, output: 6}\n\
+                  mine: {as: openai, models: {own-*: {input: 5, output: 5}}}\n";
+    std::fs::write(folder.path().join("prices.yaml"), prices).unwrap();
+    let text =
+        "pricing:\n  file: prices.yaml\n  models: {openai: {gpt-4o: {input: 9, output: 9}}}\n";
+    let path = folder.path().join("gateway.yaml");
+    std::fs::write(&path, text).unwrap();
+    let none = Environment::default();
+    let loaded = load(Some(&path), &none, &Flags::default()).unwrap();
+    let dollars = |dollars: u64| Some(dollars * 1_000_000);
+    // The configuration, then its file, then the embedded one; the path is meant from where it stands.
+    assert_eq!(input(&loaded, "openai", "openai", "gpt-4o"), dollars(9));
+    assert_eq!(
+        input(&loaded, "openai", "openai", "gpt-4o-2024-08-06"),
+        dollars(9)
+    );
+    assert_eq!(input(&loaded, "azure", "azure", "gpt-4o"), dollars(9));
+    assert_eq!(input(&loaded, "openai", "openai", "o3"), dollars(6));
+    assert_eq!(
+        input(&loaded, "anthropic", "anthropic", "claude-sonnet-4-5"),
+        dollars(3)
+    );
+    // Under a provider's own name, and else under its kind.
+    assert_eq!(input(&loaded, "mine", "vllm", "own-model"), dollars(5));
+    assert_eq!(input(&loaded, "mine", "vllm", "o3"), dollars(6));
+    assert_eq!(
+        input(&loaded, "mine", "vllm", "else"),
+        input(&loaded, "vllm", "vllm", "else")
+    );
+    assert_eq!(input(&loaded, "other", "openai", "own-model"), None);
+    assert_eq!(
+        loaded.config.pricing.file,
+        Some(folder.path().join("prices.yaml"))
+    );
+    assert!(loaded.config.pricing.seen.is_some());
+    // What is written is what is read.
+    let json = serde_json::to_value(&loaded.config.pricing.models).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({"openai": {"gpt-4o": {"input": 9.0, "output": 9.0}}})
+    );
+}
+
+#[test]
+fn wrong_prices_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let prices = folder.path().join("prices.yaml");
+    let path = folder.path().join("gateway.yaml");
+    let none = Environment::default();
+    let told = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        messages(load(Some(&path), &none, &Flags::default()))
+    };
+    let of_file = "pricing: {file: prices.yaml}\n";
+    let missing = told(of_file);
+    assert!(missing.contains("prices.yaml"), "{missing}");
+    assert!(missing.contains("there is no such file"), "{missing}");
+    std::fs::write(
+        &prices,
+        "openai:\n  models:\n    gpt-4o: {inptu: 1, output: 1}\n",
+    )
+    .unwrap();
+    let wrong = told(of_file);
+    assert!(wrong.contains("prices.yaml:3:"), "{wrong}");
+    assert!(wrong.contains("did you mean `input`?"), "{wrong}");
+    for (price, wanted) in [
+        ("{output: 1}", "the key `input` is missing"),
+        ("{input: -1, output: 1}", "not negative"),
+        (
+            "{input: 1, output: 1, above_tokens: 5}",
+            "belongs to an entry of `tiers`",
+        ),
+        (
+            "{input: 1, output: 1, services: {batch: 1000}}",
+            "between 0 and 100 times",
+        ),
+    ] {
+        let text = format!("pricing:\n  models:\n    openai:\n      gpt-4o: {price}\n");
+        let wrong = told(&text);
+        assert!(wrong.contains("gateway.yaml:4:"), "{wrong}");
+        assert!(wrong.contains(wanted), "{wrong}");
+    }
+}
+
+#[test]
+fn the_environment_names_a_file_of_prices() {
+    let prices = file("openai: {models: {gpt-4o: {input: 7, output: 7}}}");
+    let path = prices.path().to_str().unwrap();
+    let environment = environment(&[("GATEWAY_PRICING_FILE", path)]);
+    let loaded = load(None, &environment, &Flags::default()).unwrap();
+    assert_eq!(
+        input(&loaded, "openai", "openai", "gpt-4o"),
+        Some(7_000_000)
+    );
+}

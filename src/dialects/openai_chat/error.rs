@@ -23,7 +23,12 @@ pub(super) fn write_event(error: &GatewayError) -> Bytes {
 fn object(error: &GatewayError) -> Value {
     let mut fields = Map::new();
     fields.insert("message".into(), error.to_string().into());
-    fields.insert("type".into(), kind(error.status()).into());
+    let kind = match error {
+        // LiteLLM's word, which its clients look for.
+        GatewayError::Limited(full) if full.is_budget => "budget_exceeded",
+        _ => kind(error.status()),
+    };
+    fields.insert("type".into(), kind.into());
     fields.insert("param".into(), error.param().into());
     fields.insert("code".into(), error.code().into());
     if let GatewayError::Provider(failure) = error {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
@@ -19,7 +19,8 @@ use crate::{
 pub(super) type Services = IndexMap<Service, Special>;
 
 /// What one of them costs.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(super) enum Special {
     /// So many times what is usual.
     Times(f64),

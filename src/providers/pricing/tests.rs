@@ -66,7 +66,7 @@ fn the_embedded_file_is_sound() {
 
 #[test]
 fn figures_are_plausible() {
-    for (kind, section) in &embedded().layers[0] {
+    for (kind, section) in embedded().layers[0].iter() {
         let globs = section.globs.iter().map(|by| (&by.glob, &by.price));
         for (name, price) in section.exact.iter().chain(globs) {
             let at = format!("{kind} {name}");

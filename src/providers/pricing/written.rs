@@ -1,8 +1,11 @@
 //! `conf/pricing.yaml` as it is written: dollars per million tokens, kinds left out where they cost
 //! what another does.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, de::Error};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::services::{self, Services};
 use crate::price::{Price, Rates, Tariff, Tier, Usd};
@@ -36,6 +39,7 @@ struct Plain {
     #[serde(default)]
     stated: bool,
     /// What each of its searches costs, in dollars, where a model's entry does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<f64>,
     /// What its services cost, for models whose entry does not say it.
     #[serde(default)]
@@ -73,46 +77,94 @@ impl TryFrom<Plain> for Section {
 #[serde(try_from = "Written")]
 struct Checked(Price);
 
-/// A price, or a tier of one.
-#[derive(Debug, Deserialize)]
+/// What a model costs, in dollars per million tokens, or a tier of it. What is left out costs what another kind
+/// does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ModelPrice")]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub struct Written {
+    /// Of a tier: it holds for requests whose prompt has more tokens than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     above_tokens: Option<u64>,
+    /// Tokens of prompts.
     input: Rate,
+    /// Tokens of answers.
     output: Rate,
-    /// `input`, where it is left out.
+    /// Tokens of prompts that the provider's cache had. As `input`, where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cache_read: Option<Rate>,
-    /// `input`.
+    /// Those that it took. As `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cache_write: Option<Rate>,
-    /// `cache_write`.
+    /// Those that it took for an hour. As `cache_write`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_1h: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were thought. As `output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<Rate>,
-    /// `input`.
+    /// Tokens of prompts that were heard. As `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     audio_input: Option<Rate>,
-    /// `cache_read`.
+    /// Those of them that the provider's cache had. As `cache_read`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     audio_cache_read: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were spoken. As `output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     audio_output: Option<Rate>,
-    /// `input`.
+    /// Tokens of prompts that were seen. As `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     image_input: Option<Rate>,
-    /// `output`.
+    /// Tokens of answers that were drawn. As `output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     image_output: Option<Rate>,
     /// Dollars for each search.
+    #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<f64>,
     /// Dollars for each request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<f64>,
+    /// How many tokens prompt and answer may have together.
+    #[serde(skip_serializing_if = "Option::is_none")]
     context_tokens: Option<u64>,
+    /// How many tokens an answer may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u64>,
-    #[serde(default)]
+    /// Other rates for long prompts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<serde_json::Value>")]
     tiers: Vec<Written>,
-    #[serde(default)]
+    /// What `batch`, `flex`, `priority` and `fast` cost: so many times as much, or rates of their own.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<String, serde_json::Value>")]
     services: Services,
 }
 
 /// Pico-dollars per token.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rate(u64);
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Read from a number that was as fine.
+        #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+        serializer.serialize_f64(self.0 as f64 / PARTS)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": 0})
+    }
+}
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -198,23 +250,33 @@ impl Written {
     }
 }
 
+impl Written {
+    /// It as the price of a model.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn price(&self) -> Result<Price, &'static str> {
+        if self.above_tokens.is_some() {
+            return Err("`above_tokens` belongs to an entry of `tiers`");
+        }
+        let tariff = self.tariff()?;
+        let dollars = |of: Option<f64>| Usd::from_dollars(of.unwrap_or_default());
+        Ok(Price {
+            services: services::read(&self.services, &tariff)?,
+            tariff,
+            request: dollars(self.request).ok_or("`request` is in dollars, and not negative")?,
+            search: dollars(self.search).ok_or("`search` is in dollars, and not negative")?,
+            is_stated: false,
+            context_tokens: self.context_tokens,
+            max_output_tokens: self.max_output_tokens,
+        })
+    }
+}
+
 impl TryFrom<Written> for Checked {
     type Error = &'static str;
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
-        if written.above_tokens.is_some() {
-            return Err("`above_tokens` belongs to an entry of `tiers`");
-        }
-        let tariff = written.tariff()?;
-        let dollars = |of: Option<f64>| Usd::from_dollars(of.unwrap_or_default());
-        Ok(Checked(Price {
-            services: services::read(&written.services, &tariff)?,
-            tariff,
-            request: dollars(written.request).ok_or("`request` is in dollars, and not negative")?,
-            search: dollars(written.search).ok_or("`search` is in dollars, and not negative")?,
-            is_stated: false,
-            context_tokens: written.context_tokens,
-            max_output_tokens: written.max_output_tokens,
-        }))
+        written.price().map(Checked)
     }
 }

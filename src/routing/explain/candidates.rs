@@ -3,7 +3,6 @@
 use super::{CandidateLook, Choice};
 use crate::{
     config::StrategyName,
-    providers::pricing,
     routing::{
         Candidate, Limits, Stage, estimate,
         obstacle::{Doubt, Obstacle},
@@ -89,7 +88,7 @@ impl Asking<'_> {
             .breaker
             .retry_at()
             .map(|at| at.saturating_duration_since(self.now).as_secs_f64());
-        let price = pricing::price(&provider.kind, &candidate.model);
+        let price = provider.price(&candidate.model);
         let look = CandidateLook {
             provider: provider.name.to_string(),
             model: candidate.model.to_string(),

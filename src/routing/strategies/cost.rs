@@ -3,7 +3,6 @@
 use super::{Choice, Strategy, Target};
 use crate::{
     price::{Price, Usd},
-    providers::pricing,
     routing::estimate,
 };
 
@@ -19,7 +18,7 @@ pub(super) struct Cost(Vec<usize>);
 impl Cost {
     pub(super) fn new(targets: &[Target]) -> Self {
         let usual = |at: &usize| {
-            let price = targets.get(*at).and_then(|target| target.price);
+            let price = targets.get(*at).and_then(|target| target.price.as_ref());
             let (prompt, answer) = USUAL_TOKENS;
             price.map_or(u128::MAX, |price| price.estimate(prompt, answer).pico())
         };
@@ -42,9 +41,9 @@ impl Strategy for Cost {
     }
 }
 
-fn price(target: &Target, choice: &Choice<'_>) -> Option<&'static Price> {
+fn price<'t>(target: &'t Target, choice: &Choice<'_>) -> Option<&'t Price> {
     match target.model {
-        Some(_) => target.price,
-        None => pricing::price(&target.provider.kind, choice.asked),
+        Some(_) => target.price.as_ref(),
+        None => target.provider.price(choice.asked),
     }
 }

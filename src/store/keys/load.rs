@@ -34,6 +34,8 @@ pub struct LoadedKey<'r> {
     pub blocked: bool,
     /// Whether it may never be used again.
     pub revoked: bool,
+    /// When it was made.
+    pub created_at: i64,
     /// When it ends.
     pub expires_at: Option<i64>,
     /// When the text of before a rotation ends.
@@ -41,7 +43,7 @@ pub struct LoadedKey<'r> {
 }
 
 const OF_KEY: &str = "k.id, k.label, k.user_id, k.team_id, k.project_id, k.organization_id, \
-    k.budget_id, k.terms, k.blocked, k.expires_at, k.revoked_at";
+    k.budget_id, k.terms, k.blocked, k.expires_at, k.revoked_at, k.created_at";
 
 /// How many keys are asked for at once.
 const AT_ONCE: usize = 250;
@@ -150,7 +152,7 @@ where
     for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
 {
     let read = || {
-        let is_retired = row.len() > 12;
+        let is_retired = row.len() > 13;
         let revoked: Option<i64> = row.try_get(11)?;
         let hash: &[u8] = row.try_get(0)?;
         let key = LoadedKey {
@@ -166,8 +168,9 @@ where
             blocked: row.try_get(9)?,
             expires_at: row.try_get(10)?,
             revoked: revoked.is_some(),
+            created_at: row.try_get(12)?,
             retires_at: match is_retired {
-                true => row.try_get(12)?,
+                true => row.try_get(13)?,
                 false => None,
             },
         };

@@ -10,7 +10,7 @@ mod tests;
 
 pub use super::usage::By;
 pub use outcomes::Outcome;
-pub use rows::{RequestRow, Rows};
+pub use rows::{Kinds, RequestRow, Rows};
 pub use spent::{EndUserSum, Spent};
 pub use sums::Sum;
 

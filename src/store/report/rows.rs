@@ -1,6 +1,9 @@
 //! Rows of requests, the newest first, a page at a time. A page begins after the last row of the one
 //! before, so that the thousandth is as cheap as the first.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{
     super::{Row, Store, StoreError, sql},
     Which,
@@ -64,6 +67,14 @@ pub struct RequestRow {
     pub cache_write_tokens: Option<i64>,
     /// Tokens thought.
     pub reasoning_tokens: Option<i64>,
+    /// The other kinds of what was used; `None` where a row is from before they were kept.
+    pub kinds: Kinds,
+    /// How the provider says that it served.
+    pub service: Option<String>,
+    /// What the provider itself says that it cost.
+    pub stated_cost: Option<Usd>,
+    /// What each of several calls used, as JSON.
+    pub parts: Option<String>,
     /// Whether the gateway counted the tokens itself.
     pub is_estimated: bool,
     /// What it cost, where that is known.
@@ -78,6 +89,45 @@ pub struct RequestRow {
     pub bytes_in: i64,
     /// Bytes of the answer's.
     pub bytes_out: i64,
+}
+
+/// Kinds of usage that most requests have nothing of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kinds {
+    /// Those of the tokens written to the provider's cache that it keeps for an hour.
+    pub cache_write_1h_tokens: Option<i64>,
+    /// Tokens of the prompt that were heard.
+    pub audio_input_tokens: Option<i64>,
+    /// Those of them that the provider's cache had.
+    pub cached_audio_tokens: Option<i64>,
+    /// Tokens of the answer that were spoken.
+    pub audio_output_tokens: Option<i64>,
+    /// Tokens of the prompt that were seen.
+    pub image_input_tokens: Option<i64>,
+    /// Tokens of the answer that were drawn.
+    pub image_output_tokens: Option<i64>,
+    /// Searches that the provider made.
+    pub searches: Option<i64>,
+    /// Tokens of the prompt that the provider counts and does not bill.
+    pub unbilled_input_tokens: Option<i64>,
+    /// The same of the answer.
+    pub unbilled_output_tokens: Option<i64>,
+}
+
+impl Kinds {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Kinds {
+            cache_write_1h_tokens: row.optional_integer("cache_write_1h_tokens")?,
+            audio_input_tokens: row.optional_integer("audio_input_tokens")?,
+            cached_audio_tokens: row.optional_integer("cached_audio_tokens")?,
+            audio_output_tokens: row.optional_integer("audio_output_tokens")?,
+            image_input_tokens: row.optional_integer("image_input_tokens")?,
+            image_output_tokens: row.optional_integer("image_output_tokens")?,
+            searches: row.optional_integer("searches")?,
+            unbilled_input_tokens: row.optional_integer("unbilled_input_tokens")?,
+            unbilled_output_tokens: row.optional_integer("unbilled_output_tokens")?,
+        })
+    }
 }
 
 /// Which rows, and where the page begins.
@@ -103,10 +153,9 @@ impl Store {
     /// # Errors
     /// `Away` and `Unreadable`.
     pub async fn log(&self, rows: &Rows) -> Result<Vec<RequestRow>, StoreError> {
-        let mut statement = sql(
-            "SELECT r.*, CAST(r.cost AS TEXT) AS cost_text, k.hash AS key_hash FROM requests r \
-             LEFT JOIN keys k ON k.id = r.account WHERE 1 = 1",
-        );
+        let mut statement = sql("SELECT r.*, CAST(r.cost AS TEXT) AS cost_text, \
+             CAST(r.stated_cost AS TEXT) AS stated_cost_text, k.hash AS key_hash FROM requests r \
+             LEFT JOIN keys k ON k.id = r.account WHERE 1 = 1");
         rows.which.conditions(&mut statement, "at", "served_model");
         if let Some(id) = &rows.id {
             let at = statement.push(id);
@@ -164,6 +213,10 @@ fn read(row: &Row) -> Result<RequestRow, StoreError> {
         cached_tokens: row.optional_integer("cached_tokens")?,
         cache_write_tokens: row.optional_integer("cache_write_tokens")?,
         reasoning_tokens: row.optional_integer("reasoning_tokens")?,
+        kinds: Kinds::read(row)?,
+        service: row.optional_text("service")?,
+        stated_cost: row.optional_amount("stated_cost_text")?,
+        parts: row.optional_text("parts")?,
         is_estimated: row.flag("estimated")?,
         cost: row.optional_amount("cost_text")?,
         latency_us: row.integer("latency_us")?,

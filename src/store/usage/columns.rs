@@ -6,7 +6,11 @@ use super::{
     bulk::Column::{self, Amount, Flag, Integer, Text},
     sums::{ByKey, Counts, Group, Line, Name, Spent},
 };
-use crate::{chat::usage::Usage, row::Row};
+use crate::{
+    chat::usage::{Tier as Service, Usage},
+    price::Usd,
+    row::Row,
+};
 
 /// What happens to a request that is there already.
 pub(super) const ONCE: &str = "ON CONFLICT (id) DO NOTHING RETURNING id";
@@ -18,7 +22,7 @@ pub(super) const SPENT: &str = "ON CONFLICT (scope, id) DO UPDATE SET \
      THEN spend.last_used_at ELSE excluded.last_used_at END";
 
 /// Each column of `requests`, and where it is from.
-pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 36] {
+pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 47] {
     [
         ("id", Text(|row| Some(row.id.into()))),
         ("at", Integer(|row| Some(row.at_ms))),
@@ -71,7 +75,49 @@ pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 36] {
         ("overhead_us", Integer(|row| Some(row.overhead_us))),
         ("bytes_in", Integer(|row| Some(row.bytes_in))),
         ("bytes_out", Integer(|row| Some(row.bytes_out))),
+        (
+            "cache_write_1h_tokens",
+            Integer(|row| later(row, |used| used.cache_write_1h)),
+        ),
+        (
+            "cached_audio_tokens",
+            Integer(|row| later(row, |used| used.cached_audio)),
+        ),
+        (
+            "image_input_tokens",
+            Integer(|row| later(row, |used| used.image_input)),
+        ),
+        (
+            "image_output_tokens",
+            Integer(|row| later(row, |used| used.image_output)),
+        ),
+        ("searches", Integer(|row| later(row, |used| used.searches))),
+        (
+            "unbilled_input_tokens",
+            Integer(|row| later(row, |used| used.unbilled_input)),
+        ),
+        (
+            "unbilled_output_tokens",
+            Integer(|row| later(row, |used| used.unbilled_output)),
+        ),
+        (
+            "service",
+            Text(|row| text(row.tokens?.tier.map(Service::name))),
+        ),
+        ("stated_cost", Amount(stated)),
+        ("parts", Text(|row| text(row.parts))),
+        ("budget_id", Text(|row| text(row.budget))),
     ]
+}
+
+/// What rows of the journal's first version do not know.
+fn later(row: &Row<'_>, kind: fn(Usage) -> u64) -> Option<u64> {
+    of(row, kind).filter(|_| row.is_complete)
+}
+
+fn stated(row: &Row<'_>) -> Option<Usd> {
+    let pico = row.tokens?.stated_cost_pico?;
+    Some(Usd::from_pico(pico.into()))
 }
 
 fn text(value: Option<&str>) -> Option<Cow<'_, str>> {

@@ -1,5 +1,7 @@
 //! Reading requests back, a page at a time.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
@@ -7,7 +9,7 @@ use super::{bulk::Column, columns, scope::Scope};
 use crate::{
     price::Usd,
     row,
-    store::{Row, Store, StoreError, sql},
+    store::{Row, Statement, Store, StoreError, sql},
 };
 
 /// What is in a column.
@@ -36,6 +38,28 @@ pub struct Place {
     id: String,
 }
 
+impl Place {
+    /// Behind the request of that id, which came at that time.
+    pub fn new(at: i64, id: String) -> Self {
+        Place { at, id }
+    }
+
+    /// Adds the condition that requests are behind it, their order, and how many they are at most.
+    pub(super) fn behind(&self, statement: &mut Statement<'_>, limit: u32) {
+        let (at, id) = (statement.push(self.at), statement.push(&self.id));
+        let limit = statement.push(i64::from(limit));
+        statement.append(&format!(
+            " AND (at > ${at} OR (at = ${at} AND id > ${id})) ORDER BY at, id LIMIT ${limit}"
+        ));
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.at, self.id)
+    }
+}
+
 impl Kept {
     /// The names of the columns.
     pub fn names() -> Vec<&'static str> {
@@ -52,7 +76,7 @@ impl Kept {
         let cell = |(name, column): &(&'static str, Column<row::Row<'_>>)| {
             let name = *name;
             let cell = match column {
-                Column::Text(_) if matches!(name, "tags" | "tried") => {
+                Column::Text(_) if matches!(name, "tags" | "tried" | "parts") => {
                     Cell::Json(row.optional_text(name)?)
                 }
                 Column::Text(_) => Cell::Text(row.optional_text(name)?),
@@ -79,7 +103,9 @@ impl Serialize for Kept {
                     Err(_) => object.serialize_entry(name, text)?,
                 },
                 Cell::Integer(Some(number)) => object.serialize_entry(name, number)?,
-                Cell::Amount(Some(cost)) => object.serialize_entry("cost_usd", &cost.dollars())?,
+                Cell::Amount(Some(cost)) => {
+                    object.serialize_entry(&format!("{name}_usd"), &cost.dollars())?;
+                }
                 Cell::Flag(flag) => object.serialize_entry(name, flag)?,
                 _ => {}
             }
@@ -105,11 +131,7 @@ impl Store {
         });
         let mut statement = sql(format!("SELECT {} FROM requests WHERE ", select.join(", ")));
         scope.requests(&mut statement);
-        let (at, id) = (statement.push(after.at), statement.push(&after.id));
-        let limit = statement.push(i64::from(limit));
-        statement.append(&format!(
-            " AND (at > ${at} OR (at = ${at} AND id > ${id})) ORDER BY at, id LIMIT ${limit}"
-        ));
+        after.behind(&mut statement, limit);
         let rows = self.all(statement).await?;
         let end = match rows.last() {
             Some(last) => Place {

@@ -2,6 +2,7 @@
 //! `tasks::usage` in batches, never by a request.
 
 pub(super) mod bulk;
+mod charges;
 mod columns;
 mod forget;
 mod kept;
@@ -17,6 +18,7 @@ use std::collections::HashSet;
 use super::{Store, StoreError, Transaction};
 use crate::row::Row;
 use bulk::Table;
+pub use charges::{Charge, Repriced};
 pub use forget::Age;
 pub use kept::{Cell, Kept, Place};
 pub(in crate::store) use names::Names;

@@ -12,7 +12,7 @@ const HOURS: usize = 24;
 /// used.
 const MAX_SPENT: usize = 10_000;
 /// What is beyond.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Tags and models that were seen, by the hour.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(in crate::store) struct Names {
     hours: BTreeMap<u64, Hour>,
     /// Of tags and of models.
     spent: [HashSet<Box<str>>; 2],
+    /// Whether all are told apart.
+    is_unbounded: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,24 +31,44 @@ struct Hour {
 }
 
 impl Names {
+    /// All names count as themselves.
+    pub(super) fn unbounded() -> Self {
+        Names {
+            is_unbounded: true,
+            ..Names::default()
+        }
+    }
+
     /// The tag that one counts as.
     pub(super) fn tag<'r>(&mut self, hour: u64, tag: Name<'r>) -> Name<'r> {
+        if self.is_unbounded {
+            return tag;
+        }
         admit(&mut self.of(hour).tags, tag, MAX_NAMES)
     }
 
     /// The model that one counts as.
     pub(super) fn model<'r>(&mut self, hour: u64, model: Name<'r>) -> Name<'r> {
+        if self.is_unbounded {
+            return model;
+        }
         admit(&mut self.of(hour).models, model, MAX_NAMES)
     }
 
     /// The tag whose spending it is.
     pub(super) fn spent_tag<'r>(&mut self, tag: Name<'r>) -> Name<'r> {
+        if self.is_unbounded {
+            return tag;
+        }
         let [tags, _] = &mut self.spent;
         admit(tags, tag, MAX_SPENT)
     }
 
     /// The model whose spending it is.
     pub(super) fn spent_model<'r>(&mut self, model: Name<'r>) -> Name<'r> {
+        if self.is_unbounded {
+            return model;
+        }
         let [_, models] = &mut self.spent;
         admit(models, model, MAX_SPENT)
     }

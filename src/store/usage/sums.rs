@@ -112,7 +112,7 @@ impl<'r> Sums<'r> {
             user: name(row.user),
             project: name(row.project),
             provider: name(row.provider),
-            model: served,
+            model: served.clone(),
         };
         let by_key = self.hours.entry(group).or_default();
         if row.key.is_some() {
@@ -140,8 +140,13 @@ impl<'r> Sums<'r> {
                 self.spent.entry((scope, name(id))).or_default().add(row);
             }
         }
+        // By the name that was asked for, and by the one that served: a budget of either counts it.
         if row.model.is_some() && row.served_model.is_some() {
             let model = names.model(hour, name(row.model));
+            if model != served {
+                let spent = ("model", names.spent_model(served));
+                self.spent.entry(spent).or_default().add(row);
+            }
             let spent = ("model", names.spent_model(model));
             self.spent.entry(spent).or_default().add(row);
         }

@@ -1,5 +1,5 @@
 use crate::{
-    chat::usage::Usage,
+    chat::usage::{Tier, Usage},
     price::Usd,
     row::Row,
     store::{
@@ -78,7 +78,7 @@ async fn a_row_counts_once_however_often_it_is_offered() {
                 "SELECT total FROM spend WHERE scope = 'tag' AND id = 'one'",
                 2000,
             ),
-            ("SELECT COUNT(*) FROM spend WHERE scope = 'model'", 1),
+            ("SELECT COUNT(*) FROM spend WHERE scope = 'model'", 2),
             (
                 "SELECT last_used_at FROM spend WHERE scope = 'global'",
                 1_760_003_600_000,
@@ -91,6 +91,64 @@ async fn a_row_counts_once_however_often_it_is_offered() {
         assert_eq!(kept.optional_integer("input_tokens").unwrap(), None);
         assert_eq!(kept.text("tags").unwrap(), r#"["one","two"]"#);
         assert!(!kept.flag("stream").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn all_that_a_bill_is_made_of_is_kept() {
+    let usage = Usage {
+        input: 100,
+        cache_write: 40,
+        cache_write_1h: 30,
+        cached_audio: 3,
+        image_input: 4,
+        image_output: 5,
+        searches: 6,
+        unbilled_input: 7,
+        unbilled_output: 8,
+        tier: Some(Tier::Flex),
+        stated_cost_pico: Some(9_000_000_000_000),
+        ..Usage::default()
+    };
+    for database in databases().await {
+        let store = &database.store;
+        let whole = Row {
+            tokens: Some(usage),
+            is_complete: true,
+            parts: Some("[]"),
+            budget: Some("shared"),
+            ..row("req_1")
+        };
+        // Version 1 of the journal knows less, and what it does not know is not nothing.
+        let batch = [whole, row("req_2")];
+        assert_eq!(store.settle(&batch).await.unwrap(), 2);
+        let kept = store.requests(&all(), &Place::default(), 10).await;
+        let (kept, _) = kept.unwrap();
+        let json: Vec<serde_json::Value> =
+            kept.iter().map(|kept| serde_json::json!(kept)).collect();
+        for (column, wanted) in [
+            ("cache_write_1h_tokens", serde_json::json!(30)),
+            ("cached_audio_tokens", 3.into()),
+            ("image_input_tokens", 4.into()),
+            ("image_output_tokens", 5.into()),
+            ("searches", 6.into()),
+            ("unbilled_input_tokens", 7.into()),
+            ("unbilled_output_tokens", 8.into()),
+            ("service", "flex".into()),
+            ("stated_cost_usd", 9.0.into()),
+            ("parts", serde_json::json!([])),
+            ("budget_id", "shared".into()),
+        ] {
+            assert_eq!(json[0][column], wanted, "{column}");
+            assert_eq!(json[1].get(column), None, "{column}");
+        }
+    }
+}
+
+fn all() -> Scope {
+    Scope {
+        until: i64::MAX,
+        ..Scope::default()
     }
 }
 
@@ -109,7 +167,7 @@ async fn names_that_differ_by_what_databases_know_not_are_one_line() {
         assert_eq!(store.settle(&batch).await.unwrap(), 4);
         assert_eq!(number(store, "SELECT COUNT(*) FROM usage_hours").await, 1);
         let spent = "SELECT COUNT(*) FROM spend WHERE scope = 'model'";
-        assert_eq!(number(store, spent).await, 1);
+        assert_eq!(number(store, spent).await, 2);
     }
 }
 
@@ -330,10 +388,10 @@ async fn what_is_too_old_is_forgotten_a_few_at_a_time() {
             let left = number(store, &format!("SELECT COUNT(*) FROM {table}")).await;
             assert_eq!(left, 5, "{table}");
         }
-        // The tags and the model are in use.
+        // The tags and the model's two names are in use.
         assert_eq!(store.forget(Age::Unused, before, 16).await.unwrap(), 0);
         let later = 30 * 3_600_000;
-        assert_eq!(store.forget(Age::Unused, later, 16).await.unwrap(), 3);
+        assert_eq!(store.forget(Age::Unused, later, 16).await.unwrap(), 4);
         let others = "SELECT COUNT(*) FROM spend WHERE scope IN ('key', 'team', 'provider')";
         assert_eq!(number(store, others).await, 3);
     }

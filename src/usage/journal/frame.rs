@@ -2,10 +2,31 @@
 //! row. A frame that was cut, by a crash or by a full disk, is told from a whole one, and nothing behind it
 //! is believed.
 
-use crate::row::Row;
+use crate::row::{Later, Row};
 
 /// The beginning of a segment. The last byte is the version of what follows.
-pub(super) const HEAD: [u8; 8] = *b"GWUSAGE\x01";
+pub(super) const HEAD: [u8; 8] = *b"GWUSAGE\x02";
+
+/// What a segment's rows are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// A [`Row`].
+    One,
+    /// And what came [`Later`].
+    Two,
+}
+
+impl Version {
+    /// The one that a segment's beginning tells; `None` where it is not known.
+    pub(super) fn of(head: [u8; 8]) -> Option<Self> {
+        let [name @ .., version] = head;
+        match (HEAD.starts_with(&name), version) {
+            (true, 1) => Some(Version::One),
+            (true, 2) => Some(Version::Two),
+            _ => None,
+        }
+    }
+}
 /// Length and checksum.
 const FRAME_HEAD: usize = 8;
 /// No row is as long; a length beyond it is none.
@@ -18,7 +39,7 @@ pub(super) const MAX_BYTES: u64 = (MAX_ROW_BYTES + FRAME_HEAD) as u64;
 pub(super) fn write(frame: &mut Vec<u8>, row: &Row<'_>) -> bool {
     let start = frame.len();
     frame.extend_from_slice(&[0; FRAME_HEAD]);
-    let written = postcard::serialize_with_flavor(row, Bytes(frame)).is_ok();
+    let written = postcard::serialize_with_flavor(&(row, row.later()), Bytes(frame)).is_ok();
     let body = frame.get(start + FRAME_HEAD..).unwrap_or_default();
     let length = u32::try_from(body.len()).ok();
     let length = length.filter(|_| written && body.len() <= MAX_ROW_BYTES);
@@ -74,7 +95,7 @@ pub(super) enum Next<'a> {
 }
 
 /// Reads the first frame.
-pub(super) fn read(bytes: &[u8]) -> Next<'_> {
+pub(super) fn read(bytes: &[u8], version: Version) -> Next<'_> {
     let Some((head, rest)) = bytes.split_at_checked(FRAME_HEAD) else {
         return Next::Cut;
     };
@@ -87,10 +108,20 @@ pub(super) fn read(bytes: &[u8]) -> Next<'_> {
         return Next::Cut;
     }
     match rest.get(..length) {
-        Some(body) if crc32fast::hash(body) == sum => match postcard::from_bytes(body) {
+        Some(body) if crc32fast::hash(body) == sum => match row(body, version) {
             Ok(row) => Next::Row(row, FRAME_HEAD + length),
             Err(_) => Next::Strange(FRAME_HEAD + length),
         },
         _ => Next::Cut,
+    }
+}
+
+fn row(body: &[u8], version: Version) -> postcard::Result<Row<'_>> {
+    match version {
+        Version::One => postcard::from_bytes(body),
+        Version::Two => {
+            let (row, later): (Row<'_>, Later<'_>) = postcard::from_bytes(body)?;
+            Ok(row.with(later))
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Journal,
     folder::{Claim, Position},
-    frame,
+    frame::{self, Version},
     tape::{Extent, Piece, Tape},
 };
 use crate::row::Row;
@@ -30,6 +30,7 @@ pub struct Reader {
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
+    version: Version,
     rows: Vec<Range<usize>>,
     end: Position,
     is_own: bool,
@@ -38,9 +39,12 @@ pub struct Batch {
 impl Batch {
     /// The rows, in the order in which they were appended.
     pub fn rows(&self) -> Vec<Row<'_>> {
-        let row = |range: &Range<usize>| match frame::read(self.bytes.get(range.clone())?) {
-            frame::Next::Row(row, _) => Some(row),
-            _ => None,
+        let row = |range: &Range<usize>| {
+            let frame = self.bytes.get(range.clone())?;
+            match frame::read(frame, self.version) {
+                frame::Next::Row(row, _) => Some(row),
+                _ => None,
+            }
         };
         self.rows.iter().filter_map(row).collect()
     }
@@ -148,9 +152,15 @@ fn read(
 }
 
 fn batch(piece: Piece, is_own: bool) -> Batch {
-    let Piece { bytes, rows, end } = piece;
+    let Piece {
+        bytes,
+        version,
+        rows,
+        end,
+    } = piece;
     Batch {
         bytes,
+        version,
         rows,
         end,
         is_own,

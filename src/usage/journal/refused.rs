@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::Journal;
-use crate::row::Row;
+use crate::row::{Later, Row};
 
 /// The file. Its name is no journal's.
 pub(super) const NAME: &str = "refused.jsonl";
@@ -20,6 +20,7 @@ const MAX_BYTES: u64 = 64 << 20;
 struct Line<'a> {
     why: &'a str,
     row: &'a Row<'a>,
+    later: Later<'a>,
 }
 
 impl Journal {
@@ -28,7 +29,11 @@ impl Journal {
     /// # Errors
     /// Where the file cannot be written, or is too long.
     pub fn keep_refused(&self, row: &Row<'_>, why: &str) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Line { why, row })?;
+        let mut line = serde_json::to_vec(&Line {
+            why,
+            row,
+            later: row.later(),
+        })?;
         line.push(b'\n');
         let mut file = OpenOptions::new()
             .append(true)

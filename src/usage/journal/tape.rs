@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     folder::{Folder, Position},
-    frame::{self, Next},
+    frame::{self, Next, Version},
 };
 
 /// How long a segment is left alone that cannot be read.
@@ -27,7 +27,7 @@ pub(super) struct Tape {
     pub(super) name: String,
     /// Behind the last row that was settled.
     pub(super) position: Position,
-    file: Option<(u64, File)>,
+    file: Option<(u64, File, Version)>,
     /// Segments that could not be read, and until when they are left alone.
     aside: BTreeMap<u64, Instant>,
 }
@@ -55,9 +55,10 @@ impl Extent {
 }
 
 /// Some rows, in the bytes that hold them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
+    pub(super) version: Version,
     pub(super) rows: Vec<Range<usize>>,
     /// Behind them.
     pub(super) end: Position,
@@ -153,30 +154,36 @@ impl Tape {
     fn read(&mut self, folder: &Folder, length: u64, max_rows: usize) -> io::Result<Option<Piece>> {
         let Position { sequence, offset } = self.position;
         let path = folder.segment(&self.name, sequence);
-        let file = match self.file.take() {
-            Some((of, file)) if of == sequence => file,
-            _ => File::open(&path)?,
-        };
         let head = frame::HEAD.len() as u64;
-        if offset < head && length >= head {
-            let mut found = [0; frame::HEAD.len()];
-            file.read_exact_at(&mut found, 0)?;
-            if found != frame::HEAD {
-                return Err(io::ErrorKind::InvalidData.into());
+        let (file, version) = match self.file.take() {
+            Some((of, file, version)) if of == sequence => (file, version),
+            // Nothing but a part of its head was written before the process ended.
+            _ if length < head => return Ok(None),
+            _ => {
+                let file = File::open(&path)?;
+                let mut found = [0; frame::HEAD.len()];
+                file.read_exact_at(&mut found, 0)?;
+                let version = Version::of(found).ok_or(io::ErrorKind::InvalidData)?;
+                (file, version)
             }
-        }
+        };
         let mut at = offset.max(head);
         let mut room = READ_BYTES;
         while at < length {
             let size = room.min(length - at);
             let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
             file.read_exact_at(&mut bytes, at)?;
-            let (rows, used) = split(&bytes, max_rows);
+            let (rows, used) = split(&bytes, version, max_rows);
             if !rows.is_empty() {
                 let offset = at + used;
                 let end = Position { sequence, offset };
-                self.file = Some((sequence, file));
-                return Ok(Some(Piece { bytes, rows, end }));
+                self.file = Some((sequence, file, version));
+                return Ok(Some(Piece {
+                    bytes,
+                    version,
+                    rows,
+                    end,
+                }));
             }
             match (used, at + size < length && room < frame::MAX_BYTES) {
                 // What cannot be understood was skipped.
@@ -189,19 +196,19 @@ impl Tape {
                 }
             }
         }
-        self.file = Some((sequence, file));
+        self.file = Some((sequence, file, version));
         Ok(None)
     }
 }
 
 /// Where the rows are in `bytes`, and where the last whole frame ends.
-fn split(bytes: &[u8], max_rows: usize) -> (Vec<Range<usize>>, u64) {
+fn split(bytes: &[u8], version: Version, max_rows: usize) -> (Vec<Range<usize>>, u64) {
     let mut rows = Vec::new();
     let mut at = 0;
     while rows.len() < max_rows
         && let Some(rest) = bytes.get(at..)
     {
-        match frame::read(rest) {
+        match frame::read(rest, version) {
             Next::Row(_, length) => {
                 rows.push(at..at + length);
                 at += length;

@@ -4,7 +4,11 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{chat::usage::Usage, price::Usd, row::Row};
+use crate::{
+    chat::usage::{Tier, Usage},
+    price::Usd,
+    row::Row,
+};
 
 fn metrics() -> UsageMetrics {
     UsageMetrics::new(&prometheus::Registry::new()).unwrap()
@@ -38,6 +42,7 @@ fn row(id: &str) -> Row<'_> {
             ..Usage::default()
         }),
         cost: Some(Usd::from_pico(1_234_567_890)),
+        is_complete: true,
         ..Row::default()
     }
 }
@@ -200,6 +205,10 @@ fn rows_that_waited_for_the_disk_are_written_as_soon_as_it_goes_on() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that nothing happens can only be waited for"
+)]
 fn nobody_goes_on_without_the_disk_who_wants_to_be_sure_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(&Options {
@@ -360,18 +369,44 @@ fn a_journal_of_version_1_can_be_read() {
         d00f";
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder);
-    let mut reader = Reader::new(open(&options));
+    let journal = open(&options);
+    let mut reader = Reader::new(journal.clone());
     let digits: Vec<char> = WRITTEN.chars().collect();
     let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
     let bytes: Vec<u8> = digits.chunks(2).map(byte).collect();
     fs::write(options.folder.join("journal-1-0.000000.log"), &bytes).unwrap();
     reader.adopt().unwrap();
     let batch = reader.next(10).unwrap().unwrap();
-    assert_eq!(batch.rows(), [full()]);
+    let known = Row {
+        is_complete: false,
+        ..full()
+    };
+    assert_eq!(batch.rows(), [known]);
+    // What comes later is of another version, and both are settled.
+    reader.settled(&batch);
+    journal.append(&fuller());
+    assert_eq!(reader.next(10).unwrap().unwrap().rows(), [fuller()]);
+}
+
+/// And this one by version 2.
+#[test]
+fn a_journal_of_version_2_can_be_read() {
+    const WRITTEN: &str = "4757555341474502fc000000a52b17811c7265715f3031323334353637383961626364656667686a6b6d6e7071fb\
+        80b3c19c3301026b31010361707001047465616d010475736572010770726f6a6563740106627564676574010c6f\
+        7267616e697a6174696f6e0108736f6d65626f64790201610162142f76312f636861742f636f6d706c6574696f6e\
+        730b6f70656e61695f636861740109616e7468726f70696301066770742d346f0109616e7468726f706963010663\
+        6c617564650201025b5dc8010104636f646501044d4953530101010203040607090101d285d8cc04c0843d01c09a\
+        0c9601e807d00f05080a0b0c0d0e0103010f01125b7b2270726f7669646572223a2261227d5d";
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
     // Where this fails the format has changed, which needs a new version.
     let journal = open(&options);
-    journal.append(&full());
-    assert!(fs::read(segment_of(&options, &journal)).unwrap() == bytes);
+    journal.append(&fuller());
+    let bytes = fs::read(segment_of(&options, &journal)).unwrap();
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digits, WRITTEN);
+    let mut reader = Reader::new(journal);
+    assert_eq!(reader.next(10).unwrap().unwrap().rows(), [fuller()]);
 }
 
 fn segment_of(options: &Options, journal: &Journal) -> PathBuf {
@@ -405,6 +440,33 @@ fn full() -> Row<'static> {
         bytes_in: 1000,
         bytes_out: 2000,
         ..row("")
+    }
+}
+
+/// With every kind of usage.
+fn fuller() -> Row<'static> {
+    let usage = Usage {
+        input: 1,
+        output: 2,
+        cached_input: 3,
+        cache_write: 4,
+        cache_write_1h: 5,
+        reasoning: 6,
+        audio_input: 7,
+        cached_audio: 8,
+        audio_output: 9,
+        image_input: 10,
+        image_output: 11,
+        searches: 12,
+        unbilled_input: 13,
+        unbilled_output: 14,
+        tier: Some(Tier::Priority),
+        stated_cost_pico: Some(15),
+    };
+    Row {
+        tokens: Some(usage),
+        parts: Some(r#"[{"provider":"a"}]"#),
+        ..full()
     }
 }
 

@@ -68,7 +68,12 @@ impl Administrated {
         let answer = Script::json(200, openai::completion("hi"));
         let upstream = ScriptedUpstream::start([answer]).await;
         let yaml = change(yaml(&upstream.base_url()));
-        let gateway = builder(&yaml, postgres.as_ref()).start().await;
+        let builder = builder(&yaml, postgres.as_ref());
+        Self::of(builder, upstream, postgres).await
+    }
+
+    async fn of(builder: Builder, upstream: ScriptedUpstream, postgres: Option<Postgres>) -> Self {
+        let gateway = builder.start().await;
         gateway
             .wait_metric("gateway_store_up", &[], |up| up > 0.5)
             .await;
@@ -79,6 +84,21 @@ impl Administrated {
             upstream,
             postgres,
         }
+    }
+
+    /// The same with a file beside it.
+    pub async fn with_file(
+        postgres: Option<Postgres>,
+        change: impl Fn(String) -> String,
+        name: &str,
+        text: &str,
+    ) -> Self {
+        let answer = Script::json(200, openai::completion("hi"));
+        let upstream = ScriptedUpstream::start([answer]).await;
+        let yaml = change(yaml(&upstream.base_url()));
+        let builder = builder(&yaml, postgres.as_ref());
+        builder.write(name, text);
+        Self::of(builder, upstream, postgres).await
     }
 
     /// One on each kind of store.

@@ -8,7 +8,7 @@ use ai_gateway::{chat::usage::Usage, price, providers::pricing};
 use crate::recordings::{apis, corpus};
 
 /// A recording, the exchange in it, the provider's name in the catalog, the model, and the cost in dollars.
-type Row = (
+pub(super) type Row = (
     &'static str,
     usize,
     &'static str,
@@ -16,7 +16,7 @@ type Row = (
     &'static str,
 );
 
-const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Row] = &[
     // 3 input × 3 + 4565 written for an hour × 6 + 7 output × 15
     (
         "anthropic/messages-matrix-automatic-1h-prefix-1h-no-tools-streaming",

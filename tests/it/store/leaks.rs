@@ -174,10 +174,10 @@ async fn whatever_is_typed_into_a_field_stays_what_it_is() {
             let made = json(&builder.run(&args).await);
             let found = json(&builder.run(&["key", "info", text, "--json"]).await);
             assert_eq!(found["id"], made["id"]);
-            for field in ["label", "team", "user", "project", "shared_budget"] {
+            for field in ["label", "team_id", "user_id", "project_id", "budget_id"] {
                 assert_eq!(found[field], text, "{field}");
             }
-            assert_eq!(found["terms"]["metadata"][text], text);
+            assert_eq!(found["metadata"][text], text);
             let listed = json(
                 &builder
                     .run(&["key", "list", "--team", text, "--label", text, "--json"])

@@ -17,7 +17,10 @@ use super::output::Output;
 /// What a command of the binary answered.
 pub struct Ran {
     pub status: ExitStatus,
+    /// What it printed, first to standard output.
     pub output: String,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 /// The binary with nothing of this process's environment but `PATH`.
@@ -66,9 +69,12 @@ pub async fn run_with(mut command: Command, args: &[&str], input: &str) -> Ran {
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     let output = child.wait_with_output().await.expect("it ends");
-    let text = [output.stdout, output.stderr].concat();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Ran {
         status: output.status,
-        output: String::from_utf8_lossy(&text).into_owned(),
+        output: format!("{stdout}{stderr}"),
+        stdout,
+        stderr,
     }
 }

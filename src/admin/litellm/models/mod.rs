@@ -13,9 +13,7 @@ pub(in crate::admin) use said::ours;
 use serde_json::{Value, json};
 
 use super::{Object, object};
-use crate::{
-    admin::address, gateway::Snapshot, price::Price, providers::pricing, store::models::Model,
-};
+use crate::{admin::address, gateway::Snapshot, price::Price, store::models::Model};
 
 /// Among a deployment's details: what LiteLLM's clients said of it.
 const PARAMS: &str = "litellm_params";
@@ -121,10 +119,12 @@ fn costs(snapshot: &Snapshot, provider: &str, model: &str) -> Object {
     }))
 }
 
-fn price(snapshot: &Snapshot, provider: &str, model: &str) -> Option<&'static Price> {
-    let member = snapshot.router.members.get(provider);
-    let kind = member.map_or(provider, |member| &member.provider.kind);
-    pricing::price(kind, model)
+/// The price of a model at a provider, which may be one of the catalog.
+pub(super) fn price<'s>(snapshot: &'s Snapshot, provider: &str, model: &str) -> Option<&'s Price> {
+    match snapshot.router.members.get(provider) {
+        Some(member) => member.provider.price(model),
+        None => snapshot.config.pricing.prices.price(provider, model),
+    }
 }
 
 /// Who serves a name first, and under which.
