@@ -14,7 +14,7 @@ use crate::{
         refusal::Refusal,
     },
     price::Usd,
-    store::{Kind, List, StoreError, keys::Key},
+    store::{Kind, List, keys::Key},
 };
 
 /// How many keys may be named at once.
@@ -176,10 +176,7 @@ impl Operation for ResetSpend {
         call.gateway
             .set_spent(&store, Kind::Key, &key.id, body.reset_to)
             .await?;
-        let key: Key = store
-            .find(&key.id)
-            .await?
-            .ok_or_else(|| StoreError::not_found("key", &key.id))?;
+        let key: Key = store.get(&key.id).await?;
         let row = rows::key(&key);
         Ok(object(json!({
             "key_hash": key.token(), "spend": rows::dollars(body.reset_to),

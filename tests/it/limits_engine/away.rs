@@ -148,8 +148,10 @@ async fn before_redis_was_ever_there_limits_hold() {
 #[tokio::test]
 async fn whoever_moves_to_another_redis_takes_along_what_was_spent_and_waits_for_nobody() {
     let (one, other) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
-    let mut settings = Settings::default();
-    settings.patience = Duration::from_secs(5);
+    let settings = Settings {
+        patience: Duration::from_secs(5),
+        ..Settings::default()
+    };
     let all = replicas(&one, 1, &settings).await;
     let subject = [Subject::new(Kind::Team, "t", budget(1.0))];
     let ask = asks(1, 0.1);
