@@ -231,14 +231,14 @@ fn typos_and_settings_of_later_versions_are_told_apart() {
     let applied = of(&[
         ("GATEWAY_PROT", "1"),
         ("GATEWAY_XYZZY_PLUGH", "1"),
-        ("GATEWAY_ENABLE_SMART_ROUTING", "1"),
+        ("ENABLE_SMART_ROUTING", "1"),
         ("GATEWAY_CONFIG", "x"),
         ("SOMETHING_ELSE", "1"),
     ]);
     assert_eq!(
         applied.warnings,
         [
-            "GATEWAY_ENABLE_SMART_ROUTING is understood but has no effect in this version",
+            "ENABLE_SMART_ROUTING is understood but has no effect in this version",
             "GATEWAY_PROT is not a known variable; did you mean GATEWAY_PORT?",
             "GATEWAY_XYZZY_PLUGH is not a known variable",
         ]

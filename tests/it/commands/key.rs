@@ -90,7 +90,7 @@ async fn a_key_lives_the_same_life_through_the_port_and_on_the_store() {
                 "update",
                 "app",
                 "--token-limit",
-                "7",
+                "700000",
                 "--budget",
                 "none",
                 "--admin",
@@ -105,7 +105,7 @@ async fn a_key_lives_the_same_life_through_the_port_and_on_the_store() {
                 &changed["tags"]
             ),
             (
-                &json!({"requests_per_minute": 100, "tokens_per_minute": 7}),
+                &json!({"requests_per_minute": 100, "tokens_per_minute": 700_000}),
                 &json!({"period": "1mo"}),
                 &json!(null),
                 &json!(["a", "b"])

@@ -134,7 +134,9 @@ async fn said(admin: &Administrated, key: &str, is_log_part: bool) -> Vec<(&'sta
         ),
         (
             "models'",
-            "SELECT SUM(amount) FROM spend WHERE scope = 'model'",
+            // Under the name that was asked for it stands as well.
+            "SELECT SUM(amount) FROM spend WHERE scope = 'model' \
+             AND id IN (SELECT served_model FROM requests)",
         ),
     ] {
         said.push((
