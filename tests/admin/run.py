@@ -1,6 +1,6 @@
 """Tries the admin interface with the clients of others, on SQLite and, where TEST_DATABASE_URL names a Postgres, there.
 
-    python3 tests/admin/run.py [--check NAME …] [--examples N] [--seed N] [--if-possible]
+    python3 tests/admin/run.py [--check NAME …] [--store NAME …] [--examples N] [--seed N] [--if-possible]
 
 Checks: `client` is the life of a key by LiteLLM's Python client library, `documented` by LiteLLM's documented curl
 calls, `command` by the gateway's own commands, `schemathesis` odd requests made from the OpenAPI document. Each has
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import uuid
 from pathlib import Path
 
@@ -174,6 +175,7 @@ ALL = {"client": client, "documented": by_curl, "command": command, "schemathesi
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="append", choices=ALL)
+    parser.add_argument("--store", action="append", choices=["sqlite", "postgres"])
     parser.add_argument("--examples", type=int, default=40, help="odd requests of each kind to each route")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--if-possible", action="store_true", help="exit 0 where the clients cannot be installed")
@@ -182,7 +184,7 @@ def main() -> int:
         print(f"admin: SKIPPED, nothing was tried: {why}")
         return 0
     install()
-    stores = ["sqlite"] + (["postgres"] if os.environ.get("TEST_DATABASE_URL") else [])
+    stores = options.store or ["sqlite"] + (["postgres"] if os.environ.get("TEST_DATABASE_URL") else [])
     failed = []
     with place.provider() as provider_url:
         for store in stores:
@@ -197,7 +199,8 @@ def main() -> int:
                     print(f"admin: {name} on {store}: {time.monotonic() - began:.0f} s", flush=True)
                 except (AssertionError, subprocess.CalledProcessError) as error:
                     failed.append(f"{name} on {store}")
-                    print(f"admin: {name} on {store} FAILED\n{error}", flush=True)
+                    place_of_it = "".join(traceback.format_tb(error.__traceback__)[-2:])
+                    print(f"admin: {name} on {store} FAILED\n{place_of_it}{error}", flush=True)
     print(f"admin: failed: {', '.join(failed)}" if failed else f"admin: all is well on {' and '.join(stores)}")
     return 1 if failed else 0
 

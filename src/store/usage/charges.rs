@@ -164,9 +164,10 @@ impl Store {
         let rows = self.all(statement).await?;
         let charges: Result<Vec<_>, StoreError> = rows.iter().map(Charge::read).collect();
         let charges = charges?;
-        let end = charges
-            .last()
-            .map_or_else(|| after.clone(), |last| Place::new(last.at, last.id.clone()));
+        let end = charges.last().map_or_else(
+            || after.clone(),
+            |last| Place::new(last.at, last.id.clone()),
+        );
         Ok((charges, end))
     }
 
