@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long nobody asks a store that is away.
 const AWAY: Duration = Duration::from_secs(1);
 /// How long the start waits for a store: longer than a million keys take. Whoever needs more is ready later.
-const FIRST_READ: Duration = Duration::from_secs(8);
+const FIRST_READ: Duration = Duration::from_secs(20);
 
 /// Where the store is, what opens its credentials, and how far it has been read.
 pub struct Records {
