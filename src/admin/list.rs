@@ -34,6 +34,13 @@ pub(super) trait Paging {
     }
 }
 
+/// What [`Paging::page`] is where pages have numbers, from 1 on.
+pub(super) fn numbered(number: u64, size: u64) -> (Option<u32>, Option<u32>) {
+    let offset = number.saturating_sub(1).saturating_mul(size);
+    let whole = |number: u64| Some(u32::try_from(number).unwrap_or(u32::MAX));
+    (whole(size), whole(offset))
+}
+
 /// Which end of an order comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

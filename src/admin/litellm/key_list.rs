@@ -9,7 +9,7 @@ use crate::{
     admin::{
         input::Anything,
         keys::reach,
-        list::{Order, Page, Paging},
+        list::{Order, Page, Paging, numbered},
         operation::{Call, Operation, Reach, Route},
         refusal::Refusal,
     },
@@ -47,9 +47,7 @@ impl ListQuery {
 
 impl Paging for ListQuery {
     fn page(&self) -> (Option<u32>, Option<u32>) {
-        let offset = self.number().saturating_sub(1).saturating_mul(self.size());
-        let whole = |number: u64| Some(u32::try_from(number).unwrap_or(u32::MAX));
-        (whole(self.size()), whole(offset))
+        numbered(self.number(), self.size())
     }
 
     fn order(&self) -> (&'static str, bool) {
