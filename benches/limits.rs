@@ -1,5 +1,5 @@
 //! What it costs a request to be admitted and settled: six subjects with limits, two of them with budgets; by one
-//! thread, and by two that share all but the key and the user.
+//! thread, and by two.
 //!
 //! `cargo bench --bench limits`
 
@@ -9,7 +9,12 @@
     reason = "criterion's macros make public functions, and a panic is a way to fail here"
 )]
 
-use std::{hint::black_box, sync::Arc, sync::Barrier, thread, time::Instant};
+use std::{
+    hint::black_box,
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
 
 use ai_gateway::{
     chat::usage::Usage,
@@ -109,34 +114,44 @@ fn admit(criterion: &mut Criterion) {
     }
 }
 
-/// The time that so many requests take, shared by the threads.
+/// The time that so many requests take on each of one and of two threads: of callers that have nothing in common, and
+/// of callers of one team who ask one provider for one model, where each waits for the other's counts.
 fn threads(criterion: &mut Criterion) {
-    let limits = start(Algorithm::TokenBucket(1000));
-    for count in [1, 2] {
-        criterion.bench_function(&format!("limits/{count} threads, each"), |bencher| {
-            bencher.iter_custom(|iterations| {
-                let barrier = Barrier::new(count + 1);
-                thread::scope(|scope| {
-                    for number in 0..count {
-                        let barrier = &barrier;
-                        scope.spawn(move || {
-                            let (key, user) = (format!("key-{number}"), format!("user-{number}"));
-                            let all = subjects(&key, &user);
-                            barrier.wait();
-                            for _ in 0..iterations {
-                                one(limits, &all);
-                            }
-                            barrier.wait();
-                        });
-                    }
-                    barrier.wait();
-                    let began = Instant::now();
-                    barrier.wait();
-                    began.elapsed()
-                })
+    for (name, common) in [("apart", 0), ("in common", 4)] {
+        let limits = start(Algorithm::TokenBucket(1000));
+        for count in [1, 2] {
+            let name = format!("limits/{name}, each of {count} threads");
+            criterion.bench_function(&name, |bencher| {
+                bencher.iter_custom(|iterations| on(limits, count, common, iterations));
             });
-        });
+        }
     }
+}
+
+fn on(limits: &'static Limits, count: usize, common: usize, iterations: u64) -> Duration {
+    let barrier = Barrier::new(count + 1);
+    thread::scope(|scope| {
+        for number in 0..count {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                let ids: Vec<String> = (0..6).map(|id| format!("{id} of {number}")).collect();
+                let mut all = subjects("", "");
+                let own = all.len() - common;
+                for (one, id) in all.iter_mut().zip(&ids).take(own) {
+                    one.id = id;
+                }
+                barrier.wait();
+                for _ in 0..iterations {
+                    one(limits, &all);
+                }
+                barrier.wait();
+            });
+        }
+        barrier.wait();
+        let began = Instant::now();
+        barrier.wait();
+        began.elapsed()
+    })
 }
 
 criterion_group!(benches, admit, threads);

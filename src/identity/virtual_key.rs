@@ -109,9 +109,10 @@ pub fn parse_hex(text: &str) -> Option<Hash> {
         return None;
     }
     let mut hash = [0_u8; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        let digits = text.get(2 * at..2 * at + 2)?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = *digits else { return None };
+        *byte = (value(high)? << 4 | value(low)?) as u8;
     }
     Some(hash)
 }

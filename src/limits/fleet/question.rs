@@ -127,8 +127,9 @@ pub(super) fn ask(state: &mut State, algorithm: Algorithm, now: Now) -> (Vec<Ask
     (asked, arguments)
 }
 
-/// What is asked of a limit of which a share is held, and what is held of it once `told` has been told. It never
-/// becomes less but where nobody uses it, and then before Redis is told: requests go on while it is asked.
+/// What is asked of a limit of which a share is held, and what is held of it once `told` has been told. It becomes
+/// less where nobody uses it, or where it is too little for all who wait: others may make something of it. That is
+/// before Redis is told, for requests go on while it is asked.
 fn hold(
     lease: &mut Lease,
     max: i64,
@@ -138,7 +139,9 @@ fn hold(
     now: u64,
 ) -> ([i64; 7], i64) {
     let is_idle = lease.is_idle(now);
-    lease.granted = match is_idle {
+    let left = lease.granted.saturating_sub(in_use);
+    let is_too_little = lease.need > 0 && left < lease.one;
+    lease.granted = match is_idle || is_too_little {
         true => in_use,
         false => lease.granted.max(in_use),
     };

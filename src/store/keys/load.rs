@@ -5,7 +5,7 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use super::{
     super::{Store, StoreError, postgres::timely},
-    hash,
+    hash, pages,
 };
 use crate::identity::virtual_key::Hash;
 
@@ -63,8 +63,10 @@ impl Store {
     /// # Errors
     /// `Away` and `Unreadable`; by then some have been given to `each`.
     pub async fn load_keys(&self, mut each: impl FnMut(LoadedKey<'_>)) -> Result<(), StoreError> {
-        self.load("SELECT k.hash, {} FROM keys k", &[], &mut each)
-            .await?;
+        if !self.gives_pages(&mut each).await {
+            let keys = "SELECT k.hash, {} FROM keys k";
+            self.load(keys, &[], &mut each).await?;
+        }
         let retired = "SELECT r.hash, {}, r.valid_until FROM retired_keys r \
                        JOIN keys k ON k.id = r.key_id";
         self.load(retired, &[], &mut each).await
@@ -93,6 +95,15 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether all keys could be read the fast way. Where they could not, the slow one tells which are
+    /// damaged, and what is wrong with the store.
+    async fn gives_pages(&self, each: &mut impl FnMut(LoadedKey<'_>)) -> bool {
+        match self.sqlite() {
+            Some(pool) => pages::load(pool, each).await.is_ok(),
+            None => false,
+        }
     }
 
     async fn load(

@@ -4,6 +4,7 @@ mod belong;
 mod create;
 mod find;
 mod load;
+mod pages;
 mod revoke;
 
 pub(super) use create::no_random;

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     identity::virtual_key::Form,
     secret::Secret,
-    store::{Changes, List, Store, sql, tests::databases::databases},
+    store::{Backend, Changes, List, Store, sql, tests::databases::databases},
 };
 
 fn labelled(label: &str) -> NewKey {
@@ -318,5 +318,48 @@ async fn a_key_whose_terms_cannot_be_read_is_blocked_and_can_be_ended() {
             assert_eq!(row.text("terms").unwrap(), "[\"of-later\"]", "it stays");
             store.delete_key(&made.id).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn keys_of_several_pages_are_read_and_a_damaged_one_holds_up_no_other() {
+    for database in databases().await {
+        let store = &database.store;
+        let mut expected = Vec::new();
+        for label in 0..3 {
+            let made = store.create_key(labelled(&format!("\"{label}\"é")), None);
+            expected.push((made.await.unwrap().key.hash, true));
+        }
+        // Two thousand more of the first one's kind, and a gap of those that are no more.
+        let copy = match store.backend() {
+            Backend::Sqlite => {
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
+                 INSERT INTO keys (id, hash, masked, blocked, rotation_count, terms, created_at, \
+                 updated_at) SELECT 'k' || i, CAST(printf('%032d', i) AS BLOB), '', false, 0, '{}', \
+                 1, 1 FROM n"
+            }
+            Backend::Postgres => {
+                "INSERT INTO keys (id, hash, masked, blocked, rotation_count, terms, created_at, \
+                 updated_at) SELECT 'k' || i, CAST(lpad(CAST(i AS TEXT), 32, '0') AS BYTEA), '', \
+                 false, 0, '{}', 1, 1 FROM generate_series(1, 3000) AS n (i)"
+            }
+        };
+        store.run(sql(copy)).await.unwrap();
+        let gap = "DELETE FROM keys WHERE id LIKE 'k1%' AND length(id) > 4";
+        assert_eq!(store.run(sql(gap)).await.unwrap(), 1000);
+        for number in (1..1000).chain(2000..=3000) {
+            let hash = format!("{number:032}").into_bytes().try_into().unwrap();
+            expected.push((hash, true));
+        }
+        expected.sort_unstable();
+        assert_eq!(loaded(store).await, expected);
+
+        let damage = "UPDATE keys SET hash = $1 WHERE id = 'k2500'";
+        let damage = sql(damage).bind(b"short".to_vec());
+        store.run(damage).await.unwrap();
+        expected.retain(|(hash, _)| *hash != *format!("{:032}", 2500).as_bytes());
+        let mut read = loaded(store).await;
+        read.dedup();
+        assert_eq!(read, expected);
     }
 }

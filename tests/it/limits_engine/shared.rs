@@ -142,6 +142,30 @@ async fn eight_replicas_together_overspend_a_budget_by_less_than_one_request() {
 }
 
 #[tokio::test]
+async fn what_is_too_little_for_one_replica_is_soon_of_use_to_another() {
+    let redis = RedisServer::start(&[]).await;
+    let all = replicas(&redis, 8, &patient(Algorithm::TokenBucket(1000))).await;
+    let subject = [Subject::new(Kind::Team, "t", budget(1.0))];
+    let (began, mut spent) = (Instant::now(), 0);
+    // Each may cost three times what it does: 250 of them, and near the end each replica holds too little for one.
+    for replica in all.iter().cycle() {
+        if let Ok(admission) = replica.admit(&subject, &asks(1, 0.012)).await {
+            admission.settle(&tokens(1), Usd::from_dollars(0.004).unwrap());
+            spent += 1;
+        }
+        let span = Duration::from_secs(3);
+        if spent == 250 || (began.elapsed() > span && !is_starved(began, span)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(spent, 250, "in {:?}", began.elapsed());
+    for replica in &all {
+        assert!(replica.admit(&subject, &asks(1, 0.012)).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_budget_is_used_to_its_end_though_replicas_come_and_go() {
     let redis = RedisServer::start(&[]).await;
     let subject = [Subject::new(Kind::Team, "t", budget(1.0))];
