@@ -26,7 +26,7 @@ pub struct Identity {
     /// What it has of its own about keeping answers.
     pub cache: CacheChoice,
     /// What the store says of the key; `None` for those of the configuration.
-    pub profile: Option<Arc<Profile>>,
+    pub profile: Option<Profile>,
 }
 
 impl Identity {

@@ -123,7 +123,7 @@ mod tests {
         };
         let identity = Identity {
             key: Some("app".into()),
-            profile: Some(Arc::new(profile)),
+            profile: Some(profile),
             ..Identity::default()
         };
         assert!(may_use(&identity, "gpt-5") && !may_use(&identity, "o3"));
@@ -164,7 +164,7 @@ mod tests {
             since: 0,
         };
         let identity = Identity {
-            profile: Some(Arc::new(profile)),
+            profile: Some(profile),
             ..Identity::default()
         };
         let means = |model: &str| permit(&identity, model).map(Option::unwrap_or_default);

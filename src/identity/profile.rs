@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::Terms;
 
 /// What the store says of a key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The key's id in the store.
     pub id: Arc<str>,

@@ -148,7 +148,7 @@ pub(super) fn record<'a>(
     let head = session.req_header();
     let candidate = context.plan.current();
     let identity = &context.identity;
-    let profile = identity.profile.as_deref();
+    let profile = identity.profile.as_ref();
     let refused = match &context.error {
         Some(GatewayError::InvalidKey(refused)) => Some(refused),
         _ => None,

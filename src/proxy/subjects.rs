@@ -77,7 +77,7 @@ impl Parts {
     pub(super) fn subjects<'a>(&'a self, context: &'a Context, now: i64) -> Subjects<'a> {
         let table = &context.snapshot.limits;
         let identity = &*context.identity;
-        let profile = identity.profile.as_deref();
+        let profile = identity.profile.as_ref();
         let mut subjects = Subjects::new();
         let mut add = |kind, id, rules: Rules| {
             if !rules.is_empty() {

@@ -123,7 +123,7 @@ impl Transaction {
             })
             .collect();
         for notes in notes.chunks(NOTES_AT_ONCE) {
-            self.run(NOTES.insert(self.backend(), notes)).await?;
+            self.insert_all(&NOTES, notes).await?;
         }
         if self.backend() == Backend::Postgres {
             self.run(sql("SELECT pg_notify($1, '')").bind(CHANNEL))

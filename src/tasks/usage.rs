@@ -93,6 +93,16 @@ async fn write_late(journal: &Journal) {
     }
 }
 
+/// How a step of settlement went.
+enum Step {
+    /// A batch was settled that was as large as it may be: there may be more.
+    Full,
+    /// What there was is settled.
+    Rest,
+    /// There was nothing, or it could not be settled.
+    Nothing,
+}
+
 struct Settling<'a> {
     reader: Reader,
     journal: &'a Journal,
@@ -116,8 +126,10 @@ impl Settling<'_> {
                 self.adopt();
             }
             let wait = match self.step().await {
-                true => continue,
-                false => self.pause.unwrap_or(GATHER),
+                Step::Full => continue,
+                // A transaction for the few rows that came meanwhile would cost as much as one for all of the next.
+                Step::Rest => GATHER,
+                Step::Nothing => self.pause.unwrap_or(GATHER),
             };
             tokio::select! {
                 () = &mut end => return,
@@ -136,30 +148,31 @@ impl Settling<'_> {
         while !self.ledger.is_open() && Instant::now() < latest {
             sleep(GATHER / 10).await;
         }
-        while self.step().await {}
+        while !matches!(self.step().await, Step::Nothing) {}
         match self.pause {
             None if self.ledger.is_open() => {}
             _ => log::warn!("the store is away; the next process finds the last rows of usage"),
         }
     }
 
-    /// Settles the next batch. Whether there may be more right now.
-    async fn step(&mut self) -> bool {
+    /// Settles the next batch.
+    async fn step(&mut self) -> Step {
         if !self.ledger.is_open() {
-            return false;
+            return Step::Nothing;
         }
         let batch = match blocking(|| self.reader.next(self.size)) {
             Ok(Some(batch)) => batch,
             Ok(None) => {
                 self.pause = None;
-                return false;
+                return Step::Nothing;
             }
             Err(error) => {
                 self.fail(&format!("the journal of usage cannot be read: {error}"));
-                return false;
+                return Step::Nothing;
             }
         };
         let rows = batch.rows();
+        let is_full = rows.len() >= self.size;
         match self.offer.rows(&rows).await {
             Ok(given_up) => {
                 let settled = rows.len() - given_up.len();
@@ -172,13 +185,16 @@ impl Settling<'_> {
                 }
                 self.size = (self.size * 2).min(MAX_ROWS);
                 blocking(|| self.reader.settled(&batch));
-                true
+                match is_full {
+                    true => Step::Full,
+                    false => Step::Rest,
+                }
             }
             Err(error) => {
                 self.metrics.failures.inc();
                 self.size = (self.size / 2).max(FEW_ROWS);
                 self.fail(&format!("rows of usage wait in the journal: {error}"));
-                false
+                Step::Nothing
             }
         }
     }

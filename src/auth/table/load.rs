@@ -101,7 +101,7 @@ impl Loader<'_> {
             team: team.as_ref().map(|team| team.id.clone()),
             user: user.as_ref().map(|user| user.id.clone()),
             models: self.no_models.clone(),
-            profile: Some(Arc::new(Profile {
+            profile: Some(Profile {
                 id,
                 terms,
                 project: self.group(GroupKind::Project, key.project_id),
@@ -110,7 +110,7 @@ impl Loader<'_> {
                 budget: self.group(GroupKind::Budget, key.budget_id),
                 organization: key.organization_id.map(Into::into),
                 since: key.created_at,
-            })),
+            }),
             ..Identity::default()
         }
     }

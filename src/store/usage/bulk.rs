@@ -1,12 +1,16 @@
-//! Many rows in one statement: they travel as one JSON text, so that the statement is the same however
-//! many there are, and is prepared once.
+//! Many rows at once. To Postgres they travel as one JSON text, so that the statement is the same however many
+//! there are and is prepared once. SQLite would look into that text for each value anew: it takes the values
+//! themselves, in statements of a few lengths.
 
 use std::{borrow::Cow, fmt::Write};
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::super::{Backend, Statement, sql};
+use super::super::{Backend, Statement, StoreError, Transaction, Value, sql};
 use crate::price::Usd;
+
+/// How many rows a statement of SQLite has: few lengths, for each is prepared once.
+const LENGTHS: [usize; 3] = [64, 8, 1];
 
 /// Larger amounts are none; the column holds 38 digits.
 const MAX_PICO: u128 = 10_u128.pow(37);
@@ -54,19 +58,62 @@ impl<R> Serialize for Line<'_, R> {
 
 const MAX_INTEGER: u64 = i64::MAX as u64;
 
+impl<R> Column<R> {
+    /// The value for SQLite.
+    fn value(&self, record: &R) -> Value {
+        match self {
+            Column::Text(get) => Value::Text(get(record).map(|text| match text.contains('\0') {
+                // Postgres knows no zero byte in texts. What clients send may hold one.
+                true => text.replace('\0', ""),
+                false => text.into_owned(),
+            })),
+            Column::Integer(get) => Value::Integer(get(record).map(|value| integer(value.into()))),
+            // A text where it is too large: SQLite makes of it what it can.
+            Column::Amount(get) => match get(record).map(|amount| amount.pico().min(MAX_PICO)) {
+                Some(pico) if pico > u128::from(MAX_INTEGER) => Value::Text(Some(pico.to_string())),
+                pico => Value::Integer(pico.map(integer)),
+            },
+            Column::Flag(get) => Value::Flag(Some(get(record))),
+        }
+    }
+}
+
+fn integer(value: u128) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl Transaction {
+    /// Inserts records, in their order: transactions that lock in the same order never wait for each other in a
+    /// circle.
+    pub(in crate::store) async fn insert_all<R>(
+        &mut self,
+        table: &Table<'_, R>,
+        records: &[R],
+    ) -> Result<(), StoreError> {
+        match self.backend() {
+            Backend::Postgres => {
+                self.run(table.of_json(records)).await?;
+            }
+            Backend::Sqlite => {
+                let mut rest = records;
+                for length in LENGTHS {
+                    let text = table.of_values(length);
+                    while let Some((some, others)) = rest.split_at_checked(length) {
+                        self.run(table.bind(&text, some)).await?;
+                        rest = others;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<R> Table<'_, R> {
-    /// The statement that inserts records, in their order: transactions that lock in the same order never
-    /// wait for each other in a circle.
-    pub(in crate::store) fn insert<'r>(
-        &self,
-        backend: Backend,
-        records: impl IntoIterator<Item = &'r R>,
-    ) -> Statement<'static>
-    where
-        R: 'r,
-    {
+    /// The statement that inserts records into Postgres.
+    pub(in crate::store) fn of_json(&self, records: &[R]) -> Statement<'static> {
         let lines: Vec<_> = records
-            .into_iter()
+            .iter()
             .map(|record| Line(self.columns, record))
             .collect();
         let mut json = serde_json::to_string(&lines).unwrap_or_default();
@@ -74,12 +121,7 @@ impl<R> Table<'_, R> {
         if json.contains(ZERO) {
             json = without_zeros(&json);
         }
-        sql(self.text(backend)).bind(json)
-    }
-
-    fn text(&self, backend: Backend) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        let mut text = format!("INSERT INTO {} ({}) SELECT ", self.name, names.join(", "));
+        let mut text = self.beginning() + "SELECT ";
         for (place, (_, column)) in self.columns.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
             // Writing to a text does not fail.
@@ -90,13 +132,31 @@ impl<R> Table<'_, R> {
                 Column::Flag(_) => write!(text, "{comma}CAST(value ->> {place} AS BOOLEAN)"),
             };
         }
-        text.push_str(match backend {
-            Backend::Sqlite => " FROM json_each($1)",
-            Backend::Postgres => " FROM jsonb_array_elements(CAST($1 AS JSONB)) AS rows (value)",
-        });
-        // Without a condition SQLite takes what follows for that of a join.
-        text.push_str(" WHERE true ");
-        text + self.rest
+        text.push_str(" FROM jsonb_array_elements(CAST($1 AS JSONB)) AS rows (value) ");
+        sql(text + self.rest).bind(json)
+    }
+
+    /// The text of one that inserts so many into SQLite. Its places have no numbers: names are looked for one after
+    /// the other.
+    fn of_values(&self, length: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+        let rows = vec![row.as_str(); length].join(", ");
+        format!("{}VALUES {rows} {}", self.beginning(), self.rest)
+    }
+
+    fn bind<'t>(&self, text: &'t str, records: &[R]) -> Statement<'t> {
+        let mut statement = sql(text);
+        for record in records {
+            for (_, column) in self.columns {
+                statement.push(column.value(record));
+            }
+        }
+        statement
+    }
+
+    fn beginning(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        format!("INSERT INTO {} ({}) ", self.name, names.join(", "))
     }
 }
 

@@ -13,9 +13,9 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
-use super::{Store, StoreError, Transaction};
+use super::{Backend, Store, StoreError, Transaction, sql};
 use crate::row::Row;
 use bulk::Table;
 pub use charges::{Charge, Repriced};
@@ -35,57 +35,87 @@ impl Store {
     /// `Away`: then it may or may not have happened. `Refused`.
     pub async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
         let mut transaction = self.begin().await?;
-        let new = self.keep(&mut transaction, rows).await?;
-        if !new.is_empty() {
-            // Each id counts once, even where a batch holds it twice.
-            let mut left = new.clone();
-            let fresh = rows.iter().filter(|row| left.remove(row.id));
-            let sums = Sums::of(fresh, &mut self.names.lock());
-            self.add(&mut transaction, sums).await?;
+        let fresh = keep(&mut transaction, rows).await?;
+        if !fresh.is_empty() {
+            let sums = Sums::of(&*fresh, &mut self.names.lock());
+            add(&mut transaction, sums).await?;
         }
         transaction.commit().await?;
-        Ok(new.len())
+        Ok(fresh.len())
     }
+}
 
-    /// Inserts the rows that are not there yet; gives back their ids.
-    async fn keep(
-        &self,
-        transaction: &mut Transaction,
-        rows: &[Row<'_>],
-    ) -> Result<HashSet<String>, StoreError> {
-        let table = Table {
-            name: "requests",
-            columns: &columns::requests(),
-            rest: columns::ONCE,
-        };
-        let answered = transaction.all(table.insert(self.backend(), rows)).await?;
+/// Inserts the rows that are not there yet, each id once even where a batch holds it twice; gives them back.
+async fn keep<'a, 'r>(
+    transaction: &mut Transaction,
+    rows: &'a [Row<'r>],
+) -> Result<Cow<'a, [Row<'r>]>, StoreError> {
+    let backend = transaction.backend();
+    let table = Table {
+        name: "requests",
+        columns: &columns::requests(),
+        rest: match backend {
+            Backend::Postgres => columns::ONCE,
+            Backend::Sqlite => "",
+        },
+    };
+    let ids = |answered: Vec<super::Row>| -> Result<HashSet<String>, StoreError> {
         answered.iter().map(|row| row.text("id")).collect()
+    };
+    match backend {
+        Backend::Postgres => {
+            let mut new = ids(transaction.all(table.of_json(rows)).await?)?;
+            Ok(only(rows, |row| new.remove(row.id)))
+        }
+        Backend::Sqlite => {
+            // Nobody else writes meanwhile.
+            let all: Vec<&str> = rows.iter().map(|row| row.id).collect();
+            let all = serde_json::to_string(&all).unwrap_or_default();
+            let look = "SELECT id FROM requests WHERE id IN (SELECT value FROM json_each($1))";
+            let known = ids(transaction.all(sql(look).bind(all)).await?)?;
+            let mut seen = HashSet::new();
+            let fresh = only(rows, |row| !known.contains(row.id) && seen.insert(row.id));
+            transaction.insert_all(&table, &fresh).await?;
+            Ok(fresh)
+        }
     }
+}
 
-    async fn add(&self, to: &mut Transaction, mut sums: Sums<'_>) -> Result<(), StoreError> {
-        let backend = self.backend();
-        let hours = Table {
-            name: "usage_hours",
-            columns: &columns::hours(),
-            rest: &columns::added(
-                "usage_hours",
-                "hour, account, team_id, user_id, project_id, provider, model",
-                "key_label = excluded.key_label, ",
-            ),
-        };
-        to.run(hours.insert(backend, &sums.hours())).await?;
-        let tags = Table {
-            name: "usage_tag_hours",
-            columns: &columns::tag_hours(),
-            rest: &columns::added("usage_tag_hours", "hour, tag", ""),
-        };
-        to.run(tags.insert(backend, &sums.tags())).await?;
-        let spend = Table {
-            name: "spend",
-            columns: &columns::spend(),
-            rest: columns::SPENT,
-        };
-        to.run(spend.insert(backend, &sums.spent())).await?;
-        Ok(())
+/// The rows that are wanted: mostly all.
+fn only<'a, 'r>(
+    rows: &'a [Row<'r>],
+    mut is_wanted: impl FnMut(&Row<'r>) -> bool,
+) -> Cow<'a, [Row<'r>]> {
+    let wanted: Vec<bool> = rows.iter().map(&mut is_wanted).collect();
+    if wanted.iter().all(|is_wanted| *is_wanted) {
+        return rows.into();
     }
+    let all = rows.iter().zip(wanted);
+    let some = all.filter_map(|(row, is_wanted)| is_wanted.then(|| row.clone()));
+    some.collect::<Vec<_>>().into()
+}
+
+async fn add(to: &mut Transaction, mut sums: Sums<'_>) -> Result<(), StoreError> {
+    let hours = Table {
+        name: "usage_hours",
+        columns: &columns::hours(),
+        rest: &columns::added(
+            "usage_hours",
+            "hour, account, team_id, user_id, project_id, provider, model",
+            "key_label = excluded.key_label, ",
+        ),
+    };
+    to.insert_all(&hours, &sums.hours()).await?;
+    let tags = Table {
+        name: "usage_tag_hours",
+        columns: &columns::tag_hours(),
+        rest: &columns::added("usage_tag_hours", "hour, tag", ""),
+    };
+    to.insert_all(&tags, &sums.tags()).await?;
+    let spend = Table {
+        name: "spend",
+        columns: &columns::spend(),
+        rest: columns::SPENT,
+    };
+    to.insert_all(&spend, &sums.spent()).await
 }
