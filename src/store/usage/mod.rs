@@ -90,9 +90,8 @@ fn only<'a, 'r>(
     if wanted.iter().all(|is_wanted| *is_wanted) {
         return rows.into();
     }
-    let all = rows.iter().zip(wanted);
-    let some = all.filter_map(|(row, is_wanted)| is_wanted.then(|| row.clone()));
-    some.collect::<Vec<_>>().into()
+    let some = rows.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
+    some.map(|(row, _)| row.clone()).collect::<Vec<_>>().into()
 }
 
 async fn add(to: &mut Transaction, mut sums: Sums<'_>) -> Result<(), StoreError> {
