@@ -12,7 +12,10 @@ pub use terms::Terms;
 
 /// The caller of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Identity {
+    /// What the store says of the key; `None` for those of the configuration. First, as in [`Profile`].
+    pub profile: Option<Profile>,
     /// What logs call the key; never the key itself. `None` where no key is asked for.
     pub key: Option<Arc<str>>,
     /// The team that the key belongs to.
@@ -25,8 +28,6 @@ pub struct Identity {
     pub master: bool,
     /// What it has of its own about keeping answers.
     pub cache: CacheChoice,
-    /// What the store says of the key; `None` for those of the configuration.
-    pub profile: Option<Profile>,
 }
 
 impl Identity {

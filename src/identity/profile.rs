@@ -11,13 +11,11 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::Terms;
 
-/// What the store says of a key.
+/// What the store says of a key. What is looked at to let a request in comes first: with a million keys each line
+/// of memory is one that no processor's cache has.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct Profile {
-    /// The key's id in the store.
-    pub id: Arc<str>,
-    /// Its own terms.
-    pub terms: Arc<Terms>,
     /// Its project.
     pub project: Option<Arc<Group>>,
     /// Its team.
@@ -26,6 +24,10 @@ pub struct Profile {
     pub user: Option<Arc<Group>>,
     /// Terms that it shares with others by naming them.
     pub budget: Option<Arc<Group>>,
+    /// The key's id in the store.
+    pub id: Arc<str>,
+    /// Its own terms.
+    pub terms: Arc<Terms>,
     /// LiteLLM's organization, an id that nothing here is known of.
     pub organization: Option<Arc<str>>,
     /// When it was made, in milliseconds since 1970: its budget's first period began then.

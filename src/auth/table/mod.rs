@@ -98,8 +98,10 @@ impl KeyTable {
         if !bool::from(entry.rest.ct_eq(&rest)) {
             return Found::Nothing;
         }
+        // Before it is cloned: that would hold up the look at it.
+        let fault = entry.fault(&entry.identity);
         let identity = entry.identity.clone();
-        match entry.fault(&identity) {
+        match fault {
             None => Found::Usable(identity),
             Some(fault) => Found::Refused(fault, identity),
         }
