@@ -1,7 +1,7 @@
 # What one does here. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin outage limits-fleet
+.PHONY: help test lint deny fuzz bench bench-compare docker agents sdk admin outage limits-fleet soak chaos
 
 CARGO ?= cargo
 # Seconds for each fuzz target.
@@ -52,6 +52,16 @@ outage: ## a store that is away for ten minutes at 500 requests a second, with t
 	$(CARGO) build --release --locked -p ai-gateway --bin gateway
 	@OUTAGE_SECONDS=600 OUTAGE_RATE=500 GATEWAY_TEST_BINARY="$$PWD/$${CARGO_TARGET_DIR:-target}/release/gateway" \
 		bash scripts/test.sh --no-capture -E 'test(all_of_them_land_afterwards)'
+
+soak: ## ten minutes at 1,000 requests a second while a provider fails, with the release binary
+	$(CARGO) build --release --locked -p ai-gateway --bin gateway
+	@ENDURANCE_SECONDS=$${ENDURANCE_SECONDS:-600} GATEWAY_TEST_BINARY="$$PWD/$${CARGO_TARGET_DIR:-target}/release/gateway" \
+		bash scripts/test.sh --run-ignored only --no-capture -E 'test(endurance::ten_minutes)'
+
+chaos: ## the same while the store and Redis go and come back, keys come and go, and the configuration changes
+	$(CARGO) build --release --locked -p ai-gateway --bin gateway
+	@ENDURANCE_SECONDS=$${ENDURANCE_SECONDS:-600} GATEWAY_TEST_BINARY="$$PWD/$${CARGO_TARGET_DIR:-target}/release/gateway" \
+		bash scripts/test.sh --run-ignored only --no-capture -E 'test(endurance::chaos)'
 
 docker: ## the image
 	docker build -t $(IMAGE) .

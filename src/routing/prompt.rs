@@ -141,11 +141,18 @@ fn value_of(rest: &[u8]) -> Option<&[u8]> {
 /// The length in tokens, about: a run of base64 is a medium and no text.
 fn tokens(body: &[u8]) -> u64 {
     const LONG_RUN: usize = 1024;
-    let (mut text, mut media) = (0, 0);
-    for piece in body.split(|byte| *byte == b'"') {
+    let (mut text, mut media, mut rest) = (0, 0, body);
+    loop {
+        // Many bytes at a time: prompts of a megabyte are looked through.
+        let end = memchr::memchr(b'"', rest);
+        let (piece, behind) = rest.split_at(end.unwrap_or(rest.len()));
         match piece.len() >= LONG_RUN && is_base64(piece) {
             true => media += 1,
             false => text += piece.len(),
+        }
+        match end {
+            Some(_) => rest = behind.get(1..).unwrap_or_default(),
+            None => break,
         }
     }
     let text = u64::try_from(text).unwrap_or(u64::MAX);

@@ -30,6 +30,7 @@ mod cost;
 mod cost_guard;
 mod disconnects;
 mod edges;
+mod endurance;
 mod fallbacks;
 mod fault_matrix;
 mod faults;

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// Where a gateway under test keeps its files.
-fn data_of(gateway: &TestGateway) -> PathBuf {
+pub fn data_of(gateway: &TestGateway) -> PathBuf {
     gateway.config_path().with_file_name("data")
 }
 
