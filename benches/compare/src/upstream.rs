@@ -176,7 +176,8 @@ async fn stream(socket: &mut TcpStream, wanted: &Wanted) -> io::Result<()> {
         if wanted.held && index == 1 {
             RELEASE.notified().await;
         }
-        if !wanted.gap.is_zero() {
+        // The timer's steps are of a millisecond: no wait at all for the first.
+        if index > 0 && !wanted.gap.is_zero() {
             sleep_until(started + wanted.gap * index as u32).await;
         }
         event.clear();

@@ -83,7 +83,9 @@ fn traces(target: &Target, setting: Setting, answer: &str) -> Checked {
             thread::sleep(Duration::from_millis(50));
         }
     }
-    expect(&rows(), id, setting.records(), "the record of requests")?;
+    let recorded = rows();
+    expect(&recorded, "HTTP/1.1 200", true, "the record of requests")?;
+    expect(&recorded, id, setting.records(), "the record of requests")?;
     expect(&log(), id, setting.records(), "the log")?;
     let metrics = ask(admin, get("/metrics"));
     let counted = "gateway_latency_seconds_count{model=\"gpt-4o-mini\"";
@@ -100,7 +102,7 @@ fn expect(text: &str, part: &str, wanted: bool, what: &str) -> Checked {
 }
 
 fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: gateway.example\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
 /// The whole answer as text; an empty one where there is none.

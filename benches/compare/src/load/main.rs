@@ -58,10 +58,10 @@ struct Options {
     /// there are enough.
     #[arg(long)]
     no_pin: bool,
-    /// Rounds; medians are over these. 5, or 2 with --quick.
+    /// Rounds; medians are over these. 5, or 1 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long the rounds take together. 450, or 16 with --quick.
+    /// How long the rounds take together. 450, or 10 with --quick.
     #[arg(long)]
     seconds: Option<f64>,
     /// Only 1 KB and 128 KB and fewer streams, under a minute: for work on this tool.
@@ -177,8 +177,8 @@ fn rounds(
     notes: &mut Vec<String>,
 ) -> Vec<Vec<Vec<Numbers>>> {
     let quick = options.quick;
-    let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
-    let seconds = options.seconds.unwrap_or(if quick { 16.0 } else { 450.0 });
+    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 5 });
+    let seconds = options.seconds.unwrap_or(if quick { 10.0 } else { 450.0 });
     let each = 1 + measure::OPEN_SLOTS as usize;
     let slots = rounds * cases.len() * (each * everyone.len() - 1);
     let slot = Duration::from_secs_f64(seconds / slots as f64);
