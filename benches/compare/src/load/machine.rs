@@ -18,7 +18,12 @@ pub(crate) fn describe() -> String {
         .unwrap_or(std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{processor}, {cores} cores, Linux {}", kernel.trim())
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!(
+        "{processor}, {cores} cores, Linux {}, load average {load} at the start",
+        kernel.trim()
+    )
 }
 
 /// Processors for targets and for everything else, where the machine has enough for both.

@@ -115,7 +115,7 @@ fn run(options: &Options) -> Result<(), String> {
     drop(everyone);
     // The gateway with cache hits is the one with everything on: the same process.
     let held: Vec<Kind> = kinds.iter().copied().filter(|it| !it.repeats()).collect();
-    let counts = memory::counts(options.quick, open_files);
+    let counts = memory::counts(options.quick, open_files, &mut notes);
     let memory = memory::of_all(&held, &mut launcher, &counts, &mut notes);
     let report = Report {
         machine,

@@ -35,13 +35,20 @@ impl Memory {
 }
 
 /// How many streams are opened: a proxy holds two files for each.
-pub(crate) fn counts(quick: bool, open_files: u64) -> Vec<usize> {
+pub(crate) fn counts(quick: bool, open_files: u64, notes: &mut Vec<String>) -> Vec<usize> {
     let most = (open_files.saturating_sub(OTHER_FILES) / 2) as usize;
     let wanted: &[usize] = if quick {
         &[200, 1_000]
     } else {
         &[1_000, 10_000]
     };
+    if wanted.iter().any(|count| *count > most) {
+        notes.push(format!(
+            "Of {} streams only {most} were opened: a process may have {open_files} files open here, \
+             and a proxy needs two a stream.",
+            wanted[1]
+        ));
+    }
     wanted.iter().map(|count| *count.min(&most)).collect()
 }
 

@@ -38,8 +38,9 @@ pub(crate) fn svg(report: &Report) -> String {
     );
     for (case, kind) in report.cases_of(false) {
         let (bytes, rate) = (size(kind.bytes), kind.rate());
-        let title =
-            format!("Latency, {bytes} bodies, {rate} requests a second: p50, p99, p99.9 (ms)");
+        let title = format!(
+            "Latency, {bytes} bodies, {rate} requests a second: p50 (large dot), p99, p99.9, in ms"
+        );
         plot.ranges(report, case, &title);
     }
     format!(
@@ -125,7 +126,8 @@ impl Plot {
                     target,
                 );
                 let middle = begin + width * (index as f64 + 0.5);
-                self.write(middle, y_of(ratio) - 4.0, "middle", &format!("{ratio:.2}"));
+                let value = format!("<tspan font-size=\"11\">{ratio:.2}</tspan>");
+                self.write(middle, y_of(ratio) - 4.0, "middle", &value);
             }
             let middle = LEFT + group * (place as f64 + 0.5);
             self.write(middle, bottom + 18.0, "middle", &size(kind.bytes));

@@ -39,7 +39,7 @@ impl Table {
 pub(crate) fn markdown(report: &Report) -> String {
     let rounds = report.numbers[0][BARE].len();
     let mut text = format!(
-        "{}; {}; medians of {rounds} rounds.\n\n",
+        "{}; {}. Medians over the rounds, of which there are {rounds}.\n\n",
         report.machine, report.placement
     );
     let mut section = |title: &str, table: Table| {
