@@ -77,11 +77,15 @@ fn traces(target: &Target, setting: Setting, answer: &str) -> Checked {
     let admin = target.admin.ok_or("no admin port")?;
     let rows = || ask(admin, get("/spend/logs?limit=20"));
     let log = || fs::read_to_string(&target.output).unwrap_or_default();
-    if setting.records() {
-        let limit = Instant::now() + PATIENCE;
-        while !(rows().contains(id) && log().contains(id)) && Instant::now() < limit {
-            thread::sleep(Duration::from_millis(50));
-        }
+    // The store may still be opening.
+    let is_there = || {
+        let rows = rows();
+        let written = rows.contains(id) && log().contains(id);
+        rows.contains("HTTP/1.1 200") && (written || !setting.records())
+    };
+    let limit = Instant::now() + PATIENCE;
+    while !is_there() && Instant::now() < limit {
+        thread::sleep(Duration::from_millis(50));
     }
     let recorded = rows();
     expect(&recorded, "HTTP/1.1 200", true, "the record of requests")?;
