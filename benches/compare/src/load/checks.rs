@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bodies::{self, Answer};
+use crate::kinds::Kind;
 use crate::process::Target;
 use crate::settings::Setting;
-use crate::targets::Kind;
 use crate::wire::{CHAT, KEY, Stamp, request};
 
 /// How long a row or a line may take to be where it belongs.

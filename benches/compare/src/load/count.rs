@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::bodies::Answer;
 use crate::instructions::{self, Counter};
+use crate::kinds::Kind;
+use crate::launch::Launcher;
 use crate::plan::{Case, Shape};
 use crate::process::Target;
-use crate::targets::{Kind, Launcher};
 use crate::wire::{self, Stamp};
 
 /// The sizes of plain requests that are counted.

@@ -12,9 +12,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::client::Client;
+use crate::kinds::Kind;
 use crate::machine::runs;
 use crate::process::Target;
-use crate::targets::Kind;
 use crate::wire::Stamp;
 
 const WARM_UP: u32 = 50;

@@ -11,6 +11,8 @@ mod client;
 mod closed;
 mod count;
 mod instructions;
+mod kinds;
+mod launch;
 mod machine;
 mod measure;
 mod memory;
@@ -20,11 +22,11 @@ mod open;
 mod plan;
 mod plot;
 mod process;
+mod programs;
 mod report;
 mod settings;
 mod streams;
 mod tables;
-mod targets;
 mod wire;
 
 use std::fs;
@@ -36,11 +38,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
+use kinds::Kind;
+use launch::Launcher;
 use numbers::Numbers;
 use plan::Case;
 use process::Target;
 use report::Report;
-use targets::{Kind, Launcher};
 
 /// Compares the gateway with bare Pingora and nginx.
 #[derive(Parser)]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::closed::closed;
+use crate::kinds::Kind;
 use crate::numbers::Numbers;
 use crate::open::{Pace, open};
 use crate::plan::Case;
 use crate::process::Target;
-use crate::targets::Kind;
 
 /// Slots that the fixed rate takes: quantiles need many answers.
 pub(crate) const OPEN_SLOTS: u32 = 2;

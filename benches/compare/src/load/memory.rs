@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::kinds::Kind;
+use crate::launch::Launcher;
 use crate::machine::free_address;
 use crate::process::Target;
 use crate::streams;
-use crate::targets::{Kind, Launcher};
 
 /// Files that a proxy needs beside its streams'.
 const OTHER_FILES: u64 = 300;

@@ -73,21 +73,21 @@ pub(crate) fn middle(rounds: &[Numbers], field: Field) -> Option<f64> {
     median(rounds.iter().filter_map(field).collect())
 }
 
-/// The least and the greatest over the rounds.
-pub(crate) fn spread(rounds: &[Numbers], field: Field) -> Option<(f64, f64)> {
-    let values: Vec<f64> = rounds.iter().filter_map(field).collect();
+/// The least and the greatest of several rounds' values.
+pub(crate) fn bounds(values: &[f64]) -> Option<(f64, f64)> {
     let least = values.iter().copied().min_by(f64::total_cmp)?;
     Some((least, values.iter().copied().max_by(f64::total_cmp)?))
 }
 
-/// The median of what two targets' numbers are to each other, round by round.
+/// What two targets' numbers are to each other, round by round.
 pub(crate) fn paired(
     own: &[Numbers],
     other: &[Numbers],
     field: Field,
     with: fn(f64, f64) -> f64,
-) -> Option<f64> {
+) -> Vec<f64> {
     let pairs = own.iter().zip(other);
-    let values = pairs.filter_map(|(own, other)| Some(with(field(own)?, field(other)?)));
-    median(values.collect())
+    pairs
+        .filter_map(|(own, other)| Some(with(field(own)?, field(other)?)))
+        .collect()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::bodies::{self, Answer};
-use crate::targets::Kind;
+use crate::kinds::Kind;
 use crate::wire::{self, Stamp};
 
 /// Events of a stream, and the pause before each in microseconds.

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-use crate::targets::Kind;
+use crate::kinds::Kind;
 
 /// How long a gateway gathers rows before it writes them, and some more.
 const GATHERED: Duration = Duration::from_millis(300);

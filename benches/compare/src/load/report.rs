@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::count::Instructions;
 use crate::memory::Memory;
-use crate::numbers::{Field, Numbers, middle, paired};
+use crate::numbers::{Field, Numbers, median, middle, paired};
 use crate::plan::{Case, Shape};
 
 /// Where the upstream alone and bare Pingora stand among the measured.
@@ -36,16 +36,20 @@ impl Report {
         middle(self.rounds(case, target), field)
     }
 
-    /// To bare Pingora in the same round.
-    pub(crate) fn ratio(&self, case: usize, target: usize, field: Field) -> Option<f64> {
+    /// To bare Pingora in the same round: each round's ratio.
+    pub(crate) fn ratios(&self, case: usize, target: usize, field: Field) -> Vec<f64> {
         let (own, bare) = (self.rounds(case, target), self.rounds(case, BARE));
         paired(own, bare, field, |own, bare| own / bare)
+    }
+
+    pub(crate) fn ratio(&self, case: usize, target: usize, field: Field) -> Option<f64> {
+        median(self.ratios(case, target, field))
     }
 
     /// Above bare Pingora in the same round.
     pub(crate) fn added(&self, case: usize, target: usize, field: Field) -> Option<f64> {
         let (own, bare) = (self.rounds(case, target), self.rounds(case, BARE));
-        paired(own, bare, field, |own, bare| own - bare)
+        median(paired(own, bare, field, |own, bare| own - bare))
     }
 
     /// The cases of plain answers, or those of streams.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::count;
-use crate::numbers::{Field, pooled_ms, spread};
+use crate::numbers::{Field, bounds, pooled_ms};
 use crate::plan::{CHUNKS, Shape, size};
 use crate::report::{BARE, Report, UPSTREAM};
 
@@ -80,7 +80,7 @@ fn cpu(report: &Report) -> Table {
             ] {
                 let value = report.middle(case, target, field);
                 row.push(cell(value, unit, if unit.is_empty() { 0 } else { 1 }));
-                row.push(cell(report.ratio(case, target, field), "", 2));
+                row.push(ratio(report, case, target, field));
             }
             table.row(&row);
         }
@@ -133,7 +133,7 @@ fn streams(report: &Report) -> Table {
             for field in [closed_cpu as Field, fixed_cpu] {
                 let request = report.middle(case, target, field);
                 row.push(cell(request.map(|cpu| cpu / CHUNKS as f64), " µs", 2));
-                row.push(cell(report.ratio(case, target, field), "", 2));
+                row.push(ratio(report, case, target, field));
             }
             row.push(time(report, case, target, |n| n.first_p50_ms));
             row.push(time(report, case, target, |n| n.first_p99_ms));
@@ -207,18 +207,32 @@ fn fixed_cpu(numbers: &crate::numbers::Numbers) -> Option<f64> {
 fn time(report: &Report, case: usize, target: usize, field: Field) -> String {
     match target {
         UPSTREAM => cell(report.middle(case, target, field), " ms", 3),
-        BARE => match spread(report.rounds(case, target), field) {
-            Some((least, most)) => {
-                let middle = cell(report.middle(case, target, field), " ms", 3);
-                format!("{middle} ({least:.3}–{most:.3})")
-            }
-            None => cell(None, "", 0),
-        },
+        BARE => {
+            let rounds = report.rounds(case, target).iter();
+            let all: Vec<f64> = rounds.filter_map(field).collect();
+            with_bounds(cell(report.middle(case, target, field), " ms", 3), &all, 3)
+        }
         _ => signed(report.added(case, target, field)),
     }
 }
 
-/// The same for the quantile that a round is too short for.
+/// To bare Pingora, with the least and the greatest of the rounds.
+fn ratio(report: &Report, case: usize, target: usize, field: Field) -> String {
+    if target == BARE {
+        return "1".into();
+    }
+    let middle = cell(report.ratio(case, target, field), "", 2);
+    with_bounds(middle, &report.ratios(case, target, field), 2)
+}
+
+fn with_bounds(middle: String, rounds: &[f64], digits: usize) -> String {
+    match bounds(rounds) {
+        Some((least, most)) => format!("{middle} ({least:.digits$}–{most:.digits$})"),
+        None => middle,
+    }
+}
+
+/// As `time`, for the quantile that a round is too short for.
 fn far_out(report: &Report, case: usize, target: usize) -> String {
     let own = pooled_ms(report.rounds(case, target), 0.999);
     let bare = pooled_ms(report.rounds(case, BARE), 0.999);
