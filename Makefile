@@ -36,7 +36,7 @@ fuzz: ## every fuzz target for SECONDS_EACH seconds
 bench: ## authentication by number of keys, the start with a million, the parse by body size, translation by pair of dialects, routing by strategy, the record of a request, limits
 	$(CARGO) bench --bench auth --bench keys --bench parse --bench translate --bench routing --bench usage --bench limits
 
-bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --agent --json FILE")
+bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --markdown FILE --svg FILE --json FILE")
 	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/load" $(ARGS)
 

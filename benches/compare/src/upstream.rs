@@ -1,10 +1,12 @@
 //! A provider that costs next to nothing: an HTTP/1.1 keep-alive server with one fixed answer.
 //!
 //! It reads each body whole. A body with `"stream":true` gets server-sent events, each written and
-//! sent by itself and stamped with the time at which it was written; any other gets about 1 KB of
-//! JSON. A body sets the number of events and the pause before each by `"bench_chunks":"N"` and
-//! `"bench_gap_us":"N"` (a proxy keeps the body, where it might drop a header); the environment's
-//! `BENCH_CHUNKS` and `BENCH_GAP_US` hold where it does not.
+//! sent by itself and stamped in its text with the time at which it was written; any other gets about
+//! 1 KB of JSON. A body sets the number of events and the pause before each by `bench_chunks` and
+//! `bench_gap_us` with a number after it, as a field or in its text (a proxy keeps the body, where it
+//! might drop a header); the environment's `BENCH_CHUNKS` and `BENCH_GAP_US` hold where it does not.
+//! A stream asked for with `bench_hold` stays open after its first event until somebody asks for
+//! `/release`.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,6 +17,7 @@ use clap::Parser;
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// A fixed OpenAI-like server.
@@ -31,9 +34,16 @@ struct Options {
     gap_us: u64,
 }
 
+/// Ends what is held.
+static RELEASE: Notify = Notify::const_new();
+
 /// What a request asked for.
 struct Wanted {
     stream: bool,
+    /// Held open after the first event.
+    held: bool,
+    /// That what is held ends.
+    release: bool,
     chunks: u64,
     gap: Duration,
 }
@@ -66,11 +76,14 @@ async fn connection(
     chunks: u64,
     gap_us: u64,
 ) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(64 << 10);
+    let mut buffer = Vec::with_capacity(16 << 10);
     while let Some((request_bytes, wanted)) =
         read_request(&mut socket, &mut buffer, chunks, gap_us).await?
     {
         buffer.drain(..request_bytes);
+        if wanted.release {
+            RELEASE.notify_waiters();
+        }
         if wanted.stream {
             stream(&mut socket, &wanted).await?;
         } else {
@@ -121,8 +134,10 @@ async fn read_request(
     let body = &buffer[body_start..end];
     let wanted = Wanted {
         stream: memmem::find(body, b"\"stream\":true").is_some(),
-        chunks: number(body, b"\"bench_chunks\":\"").unwrap_or(chunks),
-        gap: Duration::from_micros(number(body, b"\"bench_gap_us\":\"").unwrap_or(gap_us)),
+        held: memmem::find(opening(body), b"bench_hold").is_some(),
+        release: head.starts_with("get /release"),
+        chunks: number(body, b"bench_chunks").unwrap_or(chunks),
+        gap: Duration::from_micros(number(body, b"bench_gap_us").unwrap_or(gap_us)),
     };
     Ok(Some((end, wanted)))
 }
@@ -133,10 +148,19 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         .map(str::trim)
 }
 
+/// The part of a body that orders stand in.
+fn opening(body: &[u8]) -> &[u8] {
+    &body[..body.len().min(4096)]
+}
+
 fn number(body: &[u8], key: &[u8]) -> Option<u64> {
-    let start = memmem::find(&body[..body.len().min(4096)], key)? + key.len();
-    let digits = body[start..].iter().take_while(|b| b.is_ascii_digit());
-    Some(digits.fold(0, |sum, b| sum * 10 + u64::from(b - b'0')))
+    let start = memmem::find(opening(body), key)? + key.len();
+    // Quotes and a colon, or a blank.
+    let rest = body[start..].iter().skip_while(|b| !b.is_ascii_digit());
+    Some(
+        rest.take_while(|b| b.is_ascii_digit())
+            .fold(0, |sum, b| sum * 10 + u64::from(b - b'0')),
+    )
 }
 
 async fn stream(socket: &mut TcpStream, wanted: &Wanted) -> io::Result<()> {
@@ -149,7 +173,11 @@ async fn stream(socket: &mut TcpStream, wanted: &Wanted) -> io::Result<()> {
     let started = Instant::now();
     let mut event = String::with_capacity(512);
     for index in 0..wanted.chunks {
-        if !wanted.gap.is_zero() {
+        if wanted.held && index == 1 {
+            RELEASE.notified().await;
+        }
+        // The timer's steps are of a millisecond: no wait at all for the first.
+        if index > 0 && !wanted.gap.is_zero() {
             sleep_until(started + wanted.gap * index as u32).await;
         }
         event.clear();
@@ -161,8 +189,8 @@ async fn stream(socket: &mut TcpStream, wanted: &Wanted) -> io::Result<()> {
         let _ = write!(
             event,
             "data: {{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\
-             \"created\":1700000000,\"model\":\"gpt-4o-mini\",\"sent_ns\":{},\"choices\":[{{\
-             \"index\":0,\"delta\":{{\"content\":\" word{index}\"}},\"logprobs\":null,\
+             \"created\":1700000000,\"model\":\"gpt-4o-mini\",\"choices\":[{{\
+             \"index\":0,\"delta\":{{\"content\":\" word{index} sent_ns={}\"}},\"logprobs\":null,\
              \"finish_reason\":{finish}}}]}}\n\n",
             now_ns()
         );

@@ -8,12 +8,10 @@
 
 use std::fmt::Write as _;
 
-/// What keeps an answer out of caches.
-pub(crate) const CHANCE: &str = "\"temperature\":0.7";
-/// The same request, as one that chance has no part in.
-pub(crate) const CERTAIN: &str = "\"temperature\":0.0";
 /// Before the ten digits that tell requests apart.
 pub(crate) const SEED: &str = "\"seed\":";
+/// The same in a body without a seed: in its text.
+pub(crate) const STAMP: &str = "stamp ";
 
 const PROSE: &str = "The gateway reads the body once, finds the model and sends it on.\\n\\nA \
                      \\\"quoted\\\" word, a path C:\\\\temp and a tab\\tstand in it, as in any \
@@ -31,6 +29,8 @@ pub(crate) enum Answer {
         /// Microseconds before each.
         gap_us: u64,
     },
+    /// A stream that stays open after its first event until the upstream is told to go on.
+    Held,
 }
 
 /// A conversation in prose of about `bytes` bytes, never fewer than its frame needs.
@@ -39,17 +39,43 @@ pub(crate) fn prose(bytes: usize, answer: Answer) -> String {
     body.push_str(
         "\"messages\":[{\"role\":\"system\",\"content\":\"You are a careful engineer.\"}",
     );
+    turns(&mut body, bytes);
+    body
+}
+
+/// The same as an Anthropic client sends it. What tells requests apart, and what the upstream is to
+/// do, stand in the text, so that no translation drops them.
+pub(crate) fn anthropic(bytes: usize, answer: Answer) -> String {
+    let orders = match answer {
+        Answer::Plain => String::new(),
+        Answer::Stream { chunks, gap_us } => {
+            format!(" bench_chunks {chunks} bench_gap_us {gap_us}")
+        }
+        Answer::Held => " bench_chunks 2 bench_hold 1".into(),
+    };
+    let stream = answer != Answer::Plain;
+    let mut body = format!(
+        "{{\"model\":\"gpt-4o-mini\",\"max_tokens\":1024,\"temperature\":0.0,\"stream\":{stream},\
+         \"system\":\"You are a careful engineer. {STAMP}1000000000{orders}\",\"messages\":[\
+         {{\"role\":\"user\",\"content\":\"Look at this.\"}},\
+         {{\"role\":\"assistant\",\"content\":\"Show me.\"}}"
+    );
+    turns(&mut body, bytes);
+    body
+}
+
+/// Turns until the body has its size, and the body's end.
+fn turns(body: &mut String, bytes: usize) {
     // Turns of at most 16 KB, as of a long conversation with pasted files.
     let mut role = "user";
     while body.len() + 80 < bytes {
         let turn = (bytes - body.len() - 48).min(16 << 10);
         let _ = write!(body, ",{{\"role\":\"{role}\",\"content\":\"");
-        fill(&mut body, turn);
+        fill(body, turn);
         body.push_str("\"}");
         role = if role == "user" { "assistant" } else { "user" };
     }
     body.push_str("]}");
-    body
 }
 
 /// An agent's request of about `bytes` bytes: half of it tool definitions, half short tool calls
@@ -86,17 +112,21 @@ pub(crate) fn agent(bytes: usize, answer: Answer) -> String {
     body
 }
 
-/// The fields before the messages. A temperature keeps caches out of the comparison; the metadata
-/// tell the upstream what to do.
+/// The fields before the messages. Without a temperature an answer is one that caches keep; the
+/// metadata tell the upstream what to do.
 fn opening(answer: Answer) -> String {
-    let mut body = format!("{{\"model\":\"gpt-4o-mini\",{CHANCE},{SEED}1000000000,");
-    if let Answer::Stream { chunks, gap_us } = answer {
-        let _ = write!(
-            body,
-            "\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"metadata\":\
-             {{\"bench_chunks\":\"{chunks}\",\"bench_gap_us\":\"{gap_us}\"}},"
-        );
-    }
+    let mut body = format!("{{\"model\":\"gpt-4o-mini\",\"temperature\":0.0,{SEED}1000000000,");
+    let orders = match answer {
+        Answer::Plain => return body,
+        Answer::Stream { chunks, gap_us } => {
+            format!("\"bench_chunks\":\"{chunks}\",\"bench_gap_us\":\"{gap_us}\"")
+        }
+        Answer::Held => "\"bench_chunks\":\"2\",\"bench_hold\":\"1\"".into(),
+    };
+    let _ = write!(
+        body,
+        "\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"metadata\":{{{orders}}},"
+    );
     body
 }
 

@@ -3,12 +3,12 @@
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 
-use crate::bodies::SEED;
+use crate::chunks::Chunks;
+use crate::wire::Stamp;
 
 /// What one answer showed.
 pub(crate) struct Seen {
@@ -26,49 +26,6 @@ pub(crate) struct Client {
     pub(crate) event_delays: Option<Vec<Duration>>,
 }
 
-/// The request as bytes: the same for every target.
-pub(crate) fn request(body: &str, key: &str) -> Vec<u8> {
-    format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.example\r\nuser-agent: compare\r\n\
-         authorization: Bearer {key}\r\naccept: */*\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// Tells requests apart, so that no cache has their answers.
-#[derive(Debug, Clone)]
-pub(crate) struct Stamp {
-    request: Vec<u8>,
-    digits: Option<usize>,
-}
-
-static NEXT: AtomicU64 = AtomicU64::new(1_000_000_000);
-
-impl Stamp {
-    /// Of requests that are all the same, or of ones that all differ.
-    pub(crate) fn new(request: &[u8], is_unique: bool) -> Stamp {
-        let seed = memmem::find(request, SEED.as_bytes()).filter(|_| is_unique);
-        Stamp {
-            request: request.to_vec(),
-            digits: seed.map(|at| at + SEED.len()),
-        }
-    }
-
-    /// The next request.
-    pub(crate) fn next(&mut self) -> &[u8] {
-        if let Some(at) = self.digits {
-            let mut number = NEXT.fetch_add(1, Ordering::Relaxed);
-            for digit in self.request[at..at + 10].iter_mut().rev() {
-                *digit = b'0' + (number % 10) as u8;
-                number /= 10;
-            }
-        }
-        &self.request
-    }
-}
-
 impl Client {
     pub(crate) fn connect(target: SocketAddr) -> Result<Client> {
         let socket = TcpStream::connect_timeout(&target, Duration::from_secs(2))?;
@@ -80,6 +37,13 @@ impl Client {
             buffer: vec![0; 64 << 10],
             event_delays: None,
         })
+    }
+
+    /// A connection that has been used once, so that what the first request costs is over.
+    pub(crate) fn warm(target: SocketAddr, request: &Stamp) -> Result<Client> {
+        let mut client = Client::connect(target)?;
+        client.call(request.clone().next())?;
+        Ok(client)
     }
 
     /// Sends the request and reads the answer; an error where that is not a whole 200.
@@ -157,55 +121,12 @@ impl Client {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let piece = &self.buffer[start..end];
-        for at in memmem::find_iter(piece, b"\"sent_ns\":") {
-            let digits = piece[at + 10..]
+        for at in memmem::find_iter(piece, b"sent_ns=") {
+            let digits = piece[at + 8..]
                 .iter()
                 .take_while(|byte| byte.is_ascii_digit());
             let sent = digits.fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0'));
             delays.push(now.saturating_sub(Duration::from_nanos(sent)));
         }
-    }
-}
-
-/// Finds the end of a chunked body that arrives in pieces.
-#[derive(Default)]
-struct Chunks {
-    /// Bytes of the current chunk still to come, its line end included.
-    left: usize,
-    size: usize,
-    in_size: bool,
-    last: bool,
-}
-
-impl Chunks {
-    /// Takes the next piece; whether the body ended with it.
-    fn end_in(&mut self, mut piece: &[u8]) -> Result<bool> {
-        while !piece.is_empty() {
-            if self.left > 0 {
-                let skipped = self.left.min(piece.len());
-                self.left -= skipped;
-                piece = &piece[skipped..];
-                if self.left == 0 && self.last {
-                    return Ok(true);
-                }
-                continue;
-            }
-            let byte = piece[0];
-            piece = &piece[1..];
-            match byte {
-                b'\n' if self.in_size => {
-                    self.last = self.size == 0;
-                    self.left = self.size + 2;
-                    (self.size, self.in_size) = (0, false);
-                }
-                b'\r' => {}
-                _ => {
-                    let digit = (byte as char).to_digit(16).ok_or(ErrorKind::InvalidData)?;
-                    self.size = self.size * 16 + digit as usize;
-                    self.in_size = true;
-                }
-            }
-        }
-        Ok(false)
     }
 }

@@ -11,8 +11,11 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::client::{Client, Stamp};
-use crate::targets::{Target, runs};
+use crate::client::Client;
+use crate::kinds::Kind;
+use crate::machine::runs;
+use crate::process::Target;
+use crate::wire::Stamp;
 
 const WARM_UP: u32 = 50;
 
@@ -23,12 +26,12 @@ pub(crate) enum Counter {
     Callgrind,
 }
 
-/// The best way that works on this machine; callgrind is slow, so it has to be asked for.
-pub(crate) fn counter(slow_too: bool) -> Option<Counter> {
+/// The best way that works on this machine.
+pub(crate) fn counter() -> Option<Counter> {
     if perf_works() {
         return Some(Counter::Perf);
     }
-    let valgrind = slow_too && runs("valgrind") && runs("callgrind_control");
+    let valgrind = runs("valgrind") && runs("callgrind_control");
     valgrind.then_some(Counter::Callgrind)
 }
 
@@ -47,8 +50,8 @@ fn counted(output: &str) -> Option<f64> {
 }
 
 /// What to run a target under so that callgrind counts it.
-pub(crate) fn under_callgrind(folder: &Path, name: &str) -> Vec<String> {
-    let file = folder.join(format!("callgrind.{}", name.replace(' ', "-")));
+pub(crate) fn under_callgrind(folder: &Path, kind: Kind) -> Vec<String> {
+    let file = folder.join(format!("callgrind.{}", kind.slug()));
     vec![
         "valgrind".into(),
         "--tool=callgrind".into(),
@@ -96,7 +99,7 @@ pub(crate) fn per_request(
             control("--zero", &process)?;
             call(requests)?;
             control("--dump", &process)?;
-            newest_total(folder, target.name)
+            newest_total(folder, target.kind)
         }
     };
     total
@@ -117,8 +120,8 @@ fn control(what: &str, process: &str) -> Result<(), String> {
 }
 
 /// The sum over the threads' parts of the last dump.
-fn newest_total(folder: &Path, name: &str) -> Option<f64> {
-    let prefix = format!("callgrind.{}.", name.replace(' ', "-"));
+fn newest_total(folder: &Path, kind: Kind) -> Option<f64> {
+    let prefix = format!("callgrind.{}.", kind.slug());
     let newest = fs::read_dir(folder)
         .ok()?
         .flatten()

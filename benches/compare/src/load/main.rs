@@ -5,32 +5,45 @@
 //! round, so that what else the machine does falls on all alike. Requests are the same bytes for all.
 
 mod bodies;
+mod checks;
+mod chunks;
 mod client;
+mod closed;
+mod count;
 mod instructions;
+mod kinds;
+mod launch;
+mod machine;
+mod measure;
+mod memory;
+mod nginx;
+mod numbers;
+mod open;
+mod plan;
+mod plot;
+mod process;
+mod programs;
 mod report;
-mod rounds;
-mod targets;
+mod settings;
+mod streams;
+mod tables;
+mod wire;
 
+use std::fs;
 use std::io::IsTerminal as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use bodies::Answer;
-use instructions::Counter;
-use report::{Case, Memory, Numbers, Report};
-use targets::{KEY, Launcher, Target};
-
-/// Events of a stream, and the pause before each in microseconds.
-const CHUNKS: u64 = 50;
-const GAP_US: u64 = 2_000;
-/// Streams that are held open to see what each takes in memory.
-const HELD: usize = 200;
-
-/// Makes a body of about so many bytes.
-type Make = fn(usize, Answer) -> String;
+use kinds::Kind;
+use launch::Launcher;
+use numbers::Numbers;
+use plan::Case;
+use process::Target;
+use report::Report;
 
 /// Compares the gateway with bare Pingora and nginx.
 #[derive(Parser)]
@@ -48,23 +61,28 @@ struct Options {
     /// there are enough.
     #[arg(long)]
     no_pin: bool,
-    /// Rounds; medians are over these. 5, or 3 with --quick.
+    /// Rounds; medians are over these. 5, or 1 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long the rounds take together. 150, or 45 with --quick.
+    /// How long the rounds take together. 450, or 10 with --quick.
     #[arg(long)]
     seconds: Option<f64>,
-    /// Only 1 KB and 128 KB, under a minute.
+    /// Only 1 KB and 128 KB and fewer streams, under a minute: for work on this tool.
     #[arg(long)]
     quick: bool,
     /// Bodies as an agent sends them, many tools and short strings, instead of prose.
     #[arg(long)]
     agent: bool,
-    /// With --quick, too, count instructions under valgrind where the processor's counter cannot be
-    /// read (half a minute).
+    /// Count user-space instructions, too: by the processor's counter, or under valgrind.
     #[arg(long)]
     instructions: bool,
-    /// Write the numbers of every round there, too.
+    /// Write the tables there, too.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
+    /// Write a plot there.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Write the numbers of every round there.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -80,52 +98,94 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let machine = report::machine();
+    let machine = machine::describe();
+    let open_files = machine::raise_open_files();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut notes = Vec::new();
+    let mut launcher = launcher(options, folder.path());
+    let upstream = launcher.start(Kind::Upstream)?;
+    let targets = start_all(&launcher, &mut notes)?;
+    let kinds: Vec<Kind> = targets.iter().map(|target| target.kind).collect();
+
+    let cases = Case::all(options.quick);
+    let mut everyone = vec![upstream];
+    everyone.extend(targets);
+    let numbers = rounds(options, &cases, &everyone, &mut notes);
+    let instructions = match options.instructions {
+        true => count::all(&mut everyone, &launcher, options.agent, &mut notes),
+        false => Vec::new(),
+    };
+    drop(everyone);
+    // The gateway with cache hits is the one with everything on: the same process.
+    let held: Vec<Kind> = kinds.iter().copied().filter(|it| !it.repeats()).collect();
+    let counts = memory::counts(options.quick, open_files, &mut notes);
+    let memory = memory::of_all(&held, &mut launcher, &counts, &mut notes);
+    let report = Report {
+        machine,
+        placement: report::placement(options.threads, launcher.processors.is_some()),
+        names: kinds.iter().map(|kind| kind.name()).collect(),
+        cases,
+        numbers,
+        memory,
+        instructions,
+        notes,
+    };
+    write(options, &report)
+}
+
+fn launcher(options: &Options, folder: &Path) -> Launcher {
     let processors = if options.no_pin {
         None
     } else {
-        apart(options.threads)
+        machine::apart(options.threads)
     };
-    targets::sharpen_timers();
+    machine::sharpen_timers();
     if let Some((_, others)) = &processors {
-        targets::pin_self(others);
+        machine::pin_self(others);
     }
-    let mut launcher = Launcher {
-        folder: folder.path().to_path_buf(),
+    Launcher {
+        folder: folder.to_path_buf(),
+        gateway: options.gateway.clone(),
+        nginx: options.nginx.clone(),
         threads: options.threads,
         processors,
-        upstream: targets::free_address(),
+        upstream: machine::free_address(Ipv4Addr::LOCALHOST.into()),
         under: Vec::new(),
-    };
-    let make: Make = if options.agent {
-        bodies::agent
-    } else {
-        bodies::prose
-    };
-    let upstream = launcher.upstream(&beside("upstream")?)?;
-    let targets = start_all(options, &launcher, &mut notes)?;
+    }
+}
 
-    let sizes: &[usize] = if options.quick {
-        &[1 << 10, 128 << 10]
-    } else {
-        &[1 << 10, 16 << 10, 128 << 10, 1 << 20]
-    };
-    let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 5 });
-    let seconds = options
-        .seconds
-        .unwrap_or(if options.quick { 45.0 } else { 150.0 });
-    let cases: Vec<Case> = [false, true]
-        .into_iter()
-        .flat_map(|streamed| sizes.iter().map(move |&bytes| Case { bytes, streamed }))
-        .collect();
+/// Starts what is there and does what it says; what is not, or does not, becomes a note.
+fn start_all(launcher: &Launcher, notes: &mut Vec<String>) -> Result<Vec<Target>, String> {
+    let mut targets = Vec::new();
+    for kind in Kind::proxies() {
+        let checked = launcher.start(kind).and_then(|target| {
+            checks::check(&target)?;
+            Ok(target)
+        });
+        match checked {
+            Ok(target) => targets.push(target),
+            Err(error) if kind == Kind::Bare => return Err(error),
+            Err(error) => notes.push(format!("{} is left out: {error}.", kind.name())),
+        }
+    }
+    Ok(targets)
+}
 
-    let memory = targets.iter().map(measure_memory).collect();
-    // Each target has two slots a case and round, the upstream itself only the one for latency.
-    let slots = rounds * cases.len() * (2 * targets.len() + 1);
+/// Every target in every case, round by round. Each has slots for the closed loop and the fixed
+/// rate, the upstream itself only those for the fixed rate.
+fn rounds(
+    options: &Options,
+    cases: &[Case],
+    everyone: &[Target],
+    notes: &mut Vec<String>,
+) -> Vec<Vec<Vec<Numbers>>> {
+    let quick = options.quick;
+    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 5 });
+    let seconds = options.seconds.unwrap_or(if quick { 10.0 } else { 450.0 });
+    let each = 1 + measure::OPEN_SLOTS as usize;
+    let slots = rounds * cases.len() * (each * everyone.len() - 1);
     let slot = Duration::from_secs_f64(seconds / slots as f64);
-    let mut numbers = vec![vec![Vec::new(); targets.len() + 1]; cases.len()];
+    let mut numbers = vec![vec![Vec::new(); everyone.len()]; cases.len()];
     let started = Instant::now();
     for round in 0..rounds {
         for (case, numbers) in cases.iter().zip(&mut numbers) {
@@ -133,246 +193,25 @@ fn run(options: &Options) -> Result<(), String> {
                 let seconds = started.elapsed().as_secs();
                 eprint!("\rround {} of {rounds}, {case}, {seconds} s   ", round + 1);
             }
-            let everyone = std::iter::once(&upstream).chain(&targets);
-            for (target, numbers) in everyone.zip(numbers.iter_mut()) {
-                let loaded = target.name != upstream.name;
-                numbers.push(measure(target, case, make, slot, loaded, &mut notes));
+            for (target, numbers) in everyone.iter().zip(numbers.iter_mut()) {
+                numbers.push(measure::measure(target, case, options.agent, slot, notes));
             }
         }
     }
-    eprintln!();
-    let resident_after: Vec<f64> = targets.iter().map(Target::resident_kib).collect();
-    let names: Vec<&'static str> = targets.iter().map(|target| target.name).collect();
-
-    let counter = instructions::counter(options.instructions || !options.quick);
-    let mut instructions = Vec::new();
-    match counter {
-        Some(Counter::Perf) => {
-            for target in &targets {
-                instructions.push(count(
-                    Counter::Perf,
-                    target,
-                    &launcher,
-                    make,
-                    sizes,
-                    &mut notes,
-                ));
-            }
-        }
-        Some(Counter::Callgrind) => {
-            drop(targets);
-            for name in &names {
-                eprintln!("{name} under valgrind");
-                launcher.under = instructions::under_callgrind(&launcher.folder, name);
-                let target = start(name, options, &launcher)?;
-                let counts = count(
-                    Counter::Callgrind,
-                    &target,
-                    &launcher,
-                    make,
-                    sizes,
-                    &mut notes,
-                );
-                instructions.push(counts);
-            }
-        }
-        None => notes.push(
-            "Instructions are left out: there is no hardware counter here, and valgrind is not \
-             installed or not asked for (`--instructions`)."
-                .into(),
-        ),
-    }
-    let report = Report {
-        machine: machine + &report::placement(options.threads, launcher.processors.is_some()),
-        names,
-        cases,
-        numbers,
-        memory,
-        resident_after,
-        instructions,
-        chunks: CHUNKS,
-        notes,
-    };
-    println!("{}", report.markdown());
-    if let Some(file) = &options.json {
-        let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
-        std::fs::write(file, json).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    Ok(())
-}
-
-/// Starts what is there; what is not becomes a note.
-fn start_all(
-    options: &Options,
-    launcher: &Launcher,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Target>, String> {
-    let mut targets = vec![start("bare Pingora", options, launcher)?];
-    for name in ["nginx", "gateway", targets::MISSES, targets::HITS] {
-        let started = start(name, options, launcher).and_then(|target| {
-            let body = bodies::prose(1 << 10, Answer::Plain);
-            client::Client::connect(target.address)
-                .and_then(|mut client| client.call(&client::request(&body, KEY)))
-                .map_err(|error| format!("{name} does not answer: {error}"))?;
-            Ok(target)
-        });
-        match started {
-            Ok(target) => targets.push(target),
-            Err(error) => notes.push(format!("{name} is left out: {error}.")),
-        }
-    }
-    Ok(targets)
-}
-
-fn start(name: &str, options: &Options, launcher: &Launcher) -> Result<Target, String> {
-    match name {
-        "nginx" => {
-            let program = options.nginx.clone().or_else(|| targets::find("nginx"));
-            launcher.nginx(&program.ok_or("not installed")?)
-        }
-        "gateway" | targets::MISSES | targets::HITS => {
-            let program = options.gateway.clone();
-            let name = targets::GATEWAYS.into_iter().find(|known| *known == name);
-            launcher.gateway(
-                name.unwrap_or("gateway"),
-                &program.map_or_else(|| beside("gateway"), Ok)?,
-            )
-        }
-        _ => launcher.bare(&beside("bare")?),
-    }
-}
-
-/// One slot of load for CPU time and throughput, and one at a fixed rate for latency.
-fn measure(
-    target: &Target,
-    case: &Case,
-    make: Make,
-    slot: Duration,
-    loaded: bool,
-    notes: &mut Vec<String>,
-) -> Numbers {
-    let large = case.bytes >= 128 << 10;
-    let (answer, connections, rate) = if case.streamed {
-        let answer = Answer::Stream {
-            chunks: CHUNKS,
-            gap_us: GAP_US,
-        };
-        (answer, if large { 16 } else { 32 }, 50.0)
-    } else {
-        let rate = if case.bytes >= 1 << 20 { 100.0 } else { 500.0 };
-        (Answer::Plain, 16, rate)
-    };
-    let request = stamped(target, make(case.bytes, answer));
-    let mut numbers = Numbers::default();
-    if loaded {
-        let cpu = || target.cpu_seconds();
-        let closed = rounds::closed(target.address, &request, connections, slot, cpu);
-        if closed.requests > 0 {
-            let requests = closed.requests as f64;
-            numbers.cpu_us = Some(closed.cpu_seconds / requests * 1e6);
-            numbers.rps = Some(requests / closed.seconds);
-        }
-        if let Some(error) = closed.first_error {
-            notes.push(format!(
-                "{}, {case}: {} connections failed ({}).",
-                target.name,
-                closed.errors,
-                error.lines().next().unwrap_or_default()
-            ));
-        }
-    }
-    let open = rounds::open(target.address, &request, 16, rate, slot, case.streamed);
-    if open.errors > 0 {
-        notes.push(format!(
-            "{}, {case}: {} connections failed at {rate} requests a second.",
-            target.name, open.errors
-        ));
-    }
-    numbers.set_latency(&open);
     numbers
 }
 
-/// What a target is sent: the same to all, but where it is to be the same each time.
-fn stamped(target: &Target, body: String) -> client::Stamp {
-    let body = match target.is_cached() {
-        true => body.replacen(bodies::CHANCE, bodies::CERTAIN, 1),
-        false => body,
+/// The tables to standard output, and whatever else was asked for.
+fn write(options: &Options, report: &Report) -> Result<(), String> {
+    let markdown = tables::markdown(report);
+    println!("{markdown}");
+    let to = |file: &Option<PathBuf>, content: &dyn Fn() -> Result<String, String>| {
+        let Some(file) = file else { return Ok(()) };
+        fs::write(file, content()?).map_err(|error| format!("{}: {error}", file.display()))
     };
-    client::Stamp::new(&client::request(&body, KEY), target.name != targets::HITS)
-}
-
-/// Memory at rest, and what each open stream adds.
-fn measure_memory(target: &Target) -> Memory {
-    let idle_kib = target.resident_kib();
-    let answer = Answer::Stream {
-        chunks: 3,
-        gap_us: 700_000,
-    };
-    let request = client::request(&bodies::prose(1 << 10, answer), KEY);
-    let held = Duration::from_millis(500);
-    let open_kib = rounds::held(target.address, &request, HELD, held, || {
-        target.resident_kib()
-    });
-    Memory {
-        idle_kib,
-        per_stream_kib: (open_kib - idle_kib) / HELD as f64,
-    }
-}
-
-/// Instructions per plain request for each size, and per event of a stream.
-fn count(
-    counter: Counter,
-    target: &Target,
-    launcher: &Launcher,
-    make: Make,
-    sizes: &[usize],
-    notes: &mut Vec<String>,
-) -> report::Instructions {
-    let mut one = |bytes: usize, answer: Answer, requests: u32| {
-        let request = stamped(target, make(bytes, answer));
-        instructions::per_request(counter, target, &launcher.folder, &request, requests)
-            .map_err(|error| notes.push(format!("{}: instructions: {error}.", target.name)))
-            .ok()
-    };
-    let plain = sizes
-        .iter()
-        .map(|&bytes| {
-            one(
-                bytes,
-                Answer::Plain,
-                if bytes > 64 << 10 { 60 } else { 300 },
-            )
-        })
-        .collect();
-    // Two lengths of stream, so that what the request itself costs falls out. The pause keeps the
-    // events apart.
-    let stream = |chunks| Answer::Stream {
-        chunks,
-        gap_us: 2_000,
-    };
-    let (short, long) = (one(1 << 10, stream(10), 20), one(1 << 10, stream(60), 20));
-    let chunk = long.zip(short).map(|(long, short)| (long - short) / 50.0);
-    report::Instructions { plain, chunk }
-}
-
-/// Processors for targets and for everything else, where the machine has enough for both.
-fn apart(threads: usize) -> Option<(String, String)> {
-    let processors = std::thread::available_parallelism().ok()?.get();
-    let enough = processors > threads && targets::runs("taskset");
-    enough.then(|| {
-        (
-            format!("0-{}", threads - 1),
-            format!("{threads}-{}", processors - 1),
-        )
+    to(&options.markdown, &|| Ok(markdown.clone()))?;
+    to(&options.svg, &|| Ok(plot::svg(report)))?;
+    to(&options.json, &|| {
+        serde_json::to_string_pretty(report).map_err(|error| error.to_string())
     })
-}
-
-fn beside(name: &str) -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let file = own.parent().unwrap_or(Path::new(".")).join(name);
-    if file.is_file() {
-        Ok(file)
-    } else {
-        Err(format!("{} is not built", file.display()))
-    }
 }
