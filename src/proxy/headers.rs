@@ -301,9 +301,19 @@ pub fn write_response(head: &mut ResponseHeader, context: &Context) {
         new.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         new.remove(header::CONTENT_LENGTH);
         new.insert(header::TRANSFER_ENCODING, CHUNKED);
+    } else if context.hides_usage && is_event_stream(&new) {
+        // An event less than the provider announced.
+        if new.remove(header::CONTENT_LENGTH).is_some() {
+            new.insert(header::TRANSFER_ENCODING, CHUNKED);
+        }
     }
     *head = response(status, new);
     head.set_version(version);
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// The length that an answer's head announces.

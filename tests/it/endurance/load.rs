@@ -155,7 +155,7 @@ fn judge(kind: Kind, answer: &Answer, mark: &str) -> Verdict {
         Kind::Stream => {
             let said: String = text.lines().filter_map(piece).collect();
             match (text.contains("data: [DONE]"), said == mark) {
-                (true, true) => Verdict::Well,
+                (true, true) if answer.whole => Verdict::Well,
                 // It was cut, and says so or ends without its end.
                 _ if mark.starts_with(&said)
                     && (text.contains("\"error\"") || !text.contains("[DONE]")) =>
