@@ -24,7 +24,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     context::{Context, Role},
-    hedge, recording,
+    headers, hedge, recording,
     relay::Relay,
     settle,
     watchdog::Watchdog,
@@ -374,6 +374,10 @@ fn keep(context: &mut Context, relay: Option<&Relay>, tasks: &mut [HttpTask]) {
                         recording.begin(head, is_planned);
                     }
                     (status, _) => recording::refuse(context, status),
+                }
+                if context.hides_usage {
+                    // The child did not know.
+                    headers::without_length(head);
                 }
             }
             HttpTask::Body(body, is_end) => recording::pass(context, body, *is_end),

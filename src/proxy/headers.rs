@@ -301,14 +301,19 @@ pub fn write_response(head: &mut ResponseHeader, context: &Context) {
         new.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         new.remove(header::CONTENT_LENGTH);
         new.insert(header::TRANSFER_ENCODING, CHUNKED);
-    } else if context.hides_usage && is_event_stream(&new) {
-        // An event less than the provider announced.
-        if new.remove(header::CONTENT_LENGTH).is_some() {
-            new.insert(header::TRANSFER_ENCODING, CHUNKED);
-        }
     }
     *head = response(status, new);
     head.set_version(version);
+    if context.hides_usage {
+        without_length(head);
+    }
+}
+
+/// Takes the length off the head of a stream that leaves with an event less than its provider announced.
+pub fn without_length(head: &mut ResponseHeader) {
+    if is_event_stream(&head.headers) && head.remove_header(&header::CONTENT_LENGTH).is_some() {
+        let _ = head.insert_header(header::TRANSFER_ENCODING, CHUNKED);
+    }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -160,3 +160,29 @@ async fn the_body_of_a_streamed_request_passes_byte_for_byte() {
     assert_eq!(record["stream"], true);
     assert_eq!(record["attempts"][0]["outcome"], "ok");
 }
+
+#[tokio::test]
+async fn a_stream_of_announced_length_is_whole_without_the_usage_that_nobody_asked_for() {
+    let usage = r#"data: {"id":"chatcmpl-1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+    let shown = [openai::frame("hi"), openai::done()].concat();
+    let all = [
+        openai::frame("hi"),
+        format!("{usage}\n\n").into(),
+        openai::done(),
+    ];
+    let script = Script::Answer {
+        status: 200,
+        headers: vec![("content-type".into(), "text/event-stream".into())],
+        body: all.concat().into(),
+    };
+    let upstream = ScriptedUpstream::start([script]).await;
+    let gateway = TestGateway::with(&single(&upstream.base_url())).await;
+    let request = Request::chat(r#"{"model":"m","stream":true,"messages":[]}"#);
+    let answer = gateway.call(request.clone()).await;
+    assert!(answer.whole, "{answer:?}");
+    assert_eq!(answer.header("content-length"), None);
+    assert_same_bytes(&answer.body, &shown, "over HTTP/1.1");
+    let answer = gateway.http2().await.call(&request).await.unwrap();
+    assert!(answer.whole, "{answer:?}");
+    assert_same_bytes(&answer.body, &shown, "over h2c");
+}

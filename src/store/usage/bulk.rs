@@ -97,6 +97,9 @@ impl Transaction {
             Backend::Sqlite => {
                 let mut rest = records;
                 for length in LENGTHS {
+                    if rest.len() < length {
+                        continue;
+                    }
                     let text = table.of_values(length);
                     while let Some((some, others)) = rest.split_at_checked(length) {
                         self.run(table.bind(&text, some)).await?;
