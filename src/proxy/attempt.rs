@@ -2,7 +2,7 @@
 //! Called from `proxy` at `upstream_peer`, `upstream_response_filter`, `fail_to_connect` and
 //! `error_while_proxy`. The policy is here alone: Pingora repeats whatever is marked to be.
 
-use std::time::Instant;
+use std::{os::fd::RawFd, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
@@ -29,8 +29,11 @@ use crate::{
         Candidate,
         policy::{self, Failure},
     },
-    upstream::failure::classify,
+    upstream::{cork::Cork, failure::classify},
 };
+
+/// Bodies up to this length go out with their heads, in one packet or few.
+const MAX_CORKED: usize = 16 << 10;
 
 /// Begins an attempt at the current candidate, or at the first behind it that can be asked. `None` where
 /// somebody is to be asked after a while, or Redis whether a provider has room.
@@ -166,8 +169,32 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         key: provider.credential.pick(now),
         leave,
         place,
+        cork: None,
     });
     true
+}
+
+/// The attempt has a connection. A short request is sent on it in one go.
+pub fn connected(context: &mut Context, peer: &HttpPeer, socket: RawFd) {
+    if let Some(candidate) = context.plan.current() {
+        context.wait_until(Instant::now() + candidate.provider.timeouts.first_byte);
+    }
+    let is_alone = peer.options.alpn.get_max_http_version() == 1 && !context.is_websocket();
+    if let Some(attempt) = &mut context.attempt
+        && is_alone
+        && attempt.call.body.len() <= MAX_CORKED
+    {
+        attempt.cork = Cork::new(socket);
+    }
+}
+
+/// What the provider is sent.
+pub fn body(context: &mut Context) -> Option<Bytes> {
+    let attempt = context.attempt.as_mut()?;
+    if let Some(cork) = attempt.cork.take() {
+        cork.pull_afterwards();
+    }
+    Some(attempt.call.body.clone())
 }
 
 /// Looks at the head of an answer: passed on, withheld to be read, or given up for the next

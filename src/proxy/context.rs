@@ -31,6 +31,7 @@ use crate::{
     identity::Identity,
     limits::{Admission, edge::Entrance},
     routing::{Plan, prompt::Prompt},
+    upstream::cork::Cork,
     usage::record::Attempt,
 };
 
@@ -169,6 +170,8 @@ pub struct OpenAttempt {
     pub leave: Leave,
     /// Its place in the provider's limits, where it has some.
     pub place: Option<Box<Admission>>,
+    /// Holds its head back until its body can go with it.
+    pub cork: Option<Cork>,
 }
 
 /// Counts a request as open for as long as it lives.

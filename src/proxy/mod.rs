@@ -10,7 +10,7 @@
 //!                        perhaps a copy of it goes elsewhere         shadow
 //! request_cache_filter … an answer that was found                    replay
 //! upstream_peer          the next candidate's address                attempt
-//! upstream_request_filter, request_body_filter    its head and body  headers, dialects
+//! upstream_request_filter, request_body_filter    its head and body  headers, attempt
 //! upstream_response_filter                        judge its answer   attempt
 //! response_filter, response_body_filter           pass it on         headers, answer
 //!                        and keep it                                 recording
@@ -306,14 +306,12 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         _is_reused: bool,
-        _: &HttpPeer,
-        _: std::os::unix::io::RawFd,
+        peer: &HttpPeer,
+        socket: std::os::unix::io::RawFd,
         _: Option<&Digest>,
         context: &mut Box<Context>,
     ) -> Result<()> {
-        if let Some(candidate) = context.plan.current() {
-            context.wait_until(Instant::now() + candidate.provider.timeouts.first_byte);
-        }
+        attempt::connected(context, peer, socket);
         Ok(())
     }
 
@@ -336,10 +334,10 @@ impl ProxyHttp for Proxy {
         // Pingora offers what its retry buffer holds; the provider gets what was written for it.
         if is_end
             && !session.was_upgraded()
-            && let Some(attempt) = &context.attempt
             && !context.is_websocket()
+            && let Some(written) = attempt::body(context)
         {
-            *body = Some(attempt.call.body.clone());
+            *body = Some(written);
         }
         Ok(())
     }

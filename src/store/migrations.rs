@@ -62,6 +62,11 @@ const STEPS: &[Step] = &[
         name: "ledger",
         sql: Sql::Both(include_str!("migrations/0050_ledger.sql")),
     },
+    Step {
+        version: 60,
+        name: "fewer entries",
+        sql: Sql::Both(include_str!("migrations/0060_fewer_entries.sql")),
+    },
 ];
 
 /// The steps for `backend`.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 /// Lines that wait for standard output, at most.
 const MAX_BUFFER_BYTES: usize = 8 << 20;
 /// How long lines are gathered before they are written: long enough to make one write of many.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// The process's logger.
 pub struct Logger {

@@ -3,6 +3,7 @@
 //! Google's tokens ([`google`]) and whether a provider is there ([`mod@probe`]).
 
 pub mod client;
+pub mod cork;
 pub mod credential;
 pub mod discovery;
 pub mod failure;

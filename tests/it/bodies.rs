@@ -1,6 +1,13 @@
 //! Request bodies around every buffer's edge, with a first provider that fails: the second one
 //! receives exactly the right bytes, under its own name for the model.
 
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
 use crate::support::{
     Framing, Request, Script, ScriptedUpstream, TestGateway, assert_same_bytes, config::Yaml,
     openai, upstream::refused_address,
@@ -157,4 +164,41 @@ async fn a_client_that_expects_100_continue_is_told_to_go_on() {
     let answer = client.answer().await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_same_bytes(&good.last().body, &body, "after 100 Continue");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_short_request_reaches_the_provider_in_one_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let provider = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut sizes = Vec::new();
+        let mut buffer = vec![0; 64 * KIB];
+        while sizes.len() < 3 {
+            let read = stream.read(&mut buffer).await.unwrap();
+            let all = &buffer[..read];
+            let end = all.windows(4).position(|four| four == b"\r\n\r\n");
+            let (head, body) = all.split_at(end.unwrap() + 4);
+            assert!(head.starts_with(b"POST /v1/chat/completions "));
+            sizes.push(body.len());
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).await.unwrap();
+        }
+        sizes
+    };
+    let gateway = TestGateway::with(&Yaml::new().patient("one", &base_url)).await;
+    let body = openai::chat_of_size("m", 3_000);
+    let client = async {
+        let began = Instant::now();
+        for _ in 0..3 {
+            let answer = gateway.call(Request::chat(body.clone())).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        began.elapsed()
+    };
+    let (sizes, elapsed) = tokio::join!(provider, client);
+    assert_eq!(sizes, [body.len(); 3]);
+    // What is held back leaves at once, not when the kernel has lost patience.
+    assert!(elapsed < Duration::from_millis(400), "{elapsed:?}");
 }
