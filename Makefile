@@ -37,7 +37,8 @@ bench: ## authentication by number of keys, the start with a million, the parse 
 	$(CARGO) bench --bench auth --bench keys --bench parse --bench translate --bench routing --bench usage --bench limits
 
 bench-compare: ## the gateway beside bare Pingora and nginx (ARGS="--quick --markdown FILE --svg FILE --json FILE")
-	$(CARGO) build --release --locked -p ai-gateway -p compare --bins
+	$(CARGO) build --release --locked -p ai-gateway --bin gateway
+	$(CARGO) build --release --locked -p compare --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/load" $(ARGS)
 
 sdk: ## real client SDKs, each against each kind of provider (ARGS="--client openai --backend gemini")

@@ -21,6 +21,8 @@ work="$target/counts"
 rm -rf "$work"
 mkdir -p "$work"
 
+# As users build it, the one package alone: other features of what it depends on give its functions other names, and the
+# profile fits none of them.
 GATEWAY_PROFILE=generate LLVM_PROFILE_FILE=/dev/null \
   cargo build --release --locked --target-dir "$target/counting" -p ai-gateway --bin gateway
 cargo build --release --locked -p compare --bins
