@@ -25,6 +25,8 @@ if [ ! -e "$plain" ] || [ "$packed" -nt "$plain" ]; then
     rm -f "$plain.$$"
     exec "$@"
   fi
+  # Cargo builds anew what is older than what it was built from, and another call may do the same just now.
+  touch -r "$packed" "$plain.$$"
   mv "$plain.$$" "$plain"
 fi
 
