@@ -29,6 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let emulation = match who & 128 {
         0 => Emulation::default(),
         _ => Emulation {
+            is_regular: false,
             json_tool: Some("f".to_owned()),
             custom_tools: vec!["g".to_owned()],
         },
