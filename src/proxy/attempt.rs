@@ -191,10 +191,11 @@ pub fn connected(context: &mut Context, peer: &HttpPeer, socket: RawFd) {
 /// What the provider is sent.
 pub fn body(context: &mut Context) -> Option<Bytes> {
     let attempt = context.attempt.as_mut()?;
-    if let Some(cork) = attempt.cork.take() {
-        cork.pull_afterwards();
-    }
-    Some(attempt.call.body.clone())
+    let body = attempt.call.body.clone();
+    Some(match attempt.cork.take() {
+        Some(cork) => cork.around(body),
+        None => body,
+    })
 }
 
 /// Looks at the head of an answer: passed on, withheld to be read, or given up for the next

@@ -4,6 +4,8 @@
 
 use std::os::fd::RawFd;
 
+use bytes::Bytes;
+
 /// A connection that sends whole packets only, until this is dropped.
 #[derive(Debug)]
 pub struct Cork(RawFd);
@@ -14,10 +16,20 @@ impl Cork {
         set(socket, true).then_some(Cork(socket))
     }
 
-    /// Lets go as soon as the task that runs has done what it can: what is about to be sent is sent first.
-    pub fn pull_afterwards(self) {
-        // Pingora's threads run their tasks one at a time.
-        tokio::spawn(async move { drop(self) });
+    /// The body to send. Whoever sends it drops it once it is written, and that lets go.
+    pub fn around(self, body: Bytes) -> Bytes {
+        Bytes::from_owner(Held { body, _cork: self })
+    }
+}
+
+struct Held {
+    body: Bytes,
+    _cork: Cork,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 
