@@ -5,7 +5,7 @@
 
 use ai_gateway::{
     chat::target::{JsonSchema, Operation, Quirks, ReasoningBack, ReasoningRequest, Target},
-    dialects::{DIALECTS, Route, translate},
+    dialects::{DIALECTS, Route, scan::Places, translate},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -48,8 +48,11 @@ fuzz_target!(|input: &[u8]| {
         quirks: &quirks,
         operation: Operation::Generate,
     };
-    let _ = caller.inspect(body);
-    let _ = caller.unfit(body, &quirks);
+    let unfit = caller.unfit(body, &Places::default(), &target);
+    if let Ok(inspection) = caller.inspect(body) {
+        let known = caller.unfit(body, &inspection.places, &target);
+        assert_eq!(known, unfit, "with the members' places, and without");
+    }
     let Ok(value) = serde_json::from_slice(body) else {
         return;
     };
