@@ -64,7 +64,8 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     for provider in DIALECTS {
-        let Ok(translated) = translate::request(asked.request.clone(), caller, *provider, &target) else {
+        let Ok(translated) = translate::request(asked.request.clone(), caller, *provider, &target)
+        else {
             continue;
         };
         let body = &translated.written.body;
