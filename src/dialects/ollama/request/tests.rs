@@ -295,3 +295,17 @@ fn thinking_and_formats_have_their_words() {
         assert!(written.dropped.is_empty());
     }
 }
+
+#[test]
+fn a_schema_that_is_no_object_becomes_any_json() {
+    let request = ChatRequest {
+        format: Some(Format::Schema(Schema {
+            schema: json!(true),
+            ..Schema::default()
+        })),
+        ..ChatRequest::default()
+    };
+    let (body, written) = written(request);
+    assert_eq!(body["format"], "json");
+    assert_eq!(written.dropped.names(), ["response_format"]);
+}

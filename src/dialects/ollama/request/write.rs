@@ -41,7 +41,8 @@ pub(in crate::dialects::ollama) fn write(
     if !tools.is_empty() {
         body.insert("tools".into(), tools.into());
     }
-    if let Some(format) = request.format.take().and_then(format) {
+    let format = request.format.take();
+    if let Some(format) = format.and_then(|format| format_of(format, &mut dropped)) {
         body.insert("format".into(), format);
     }
     let think = extra.shift_remove("think");
@@ -115,11 +116,16 @@ fn put_prompt(messages: Vec<Message>, body: &mut Map<String, Value>) {
     }
 }
 
-fn format(format: Format) -> Option<Value> {
+fn format_of(format: Format, dropped: &mut Dropped) -> Option<Value> {
     match format {
         Format::Text => None,
         Format::Json => Some("json".into()),
-        Format::Schema(schema) => Some(described(schema)),
+        Format::Schema(schema) if schema.schema.is_object() => Some(described(schema)),
+        // A schema may be `true`, but Ollama takes objects only.
+        Format::Schema(_) => {
+            dropped.add("response_format");
+            Some("json".into())
+        }
     }
 }
 
