@@ -3,7 +3,9 @@
 
 use std::{
     any::Any,
-    fmt, io,
+    fmt,
+    future::poll_fn,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -22,13 +24,14 @@ use pingora::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watchdog::Watchdog;
+use super::{gather::Gather, watchdog::Watchdog};
 use crate::gateway::departure::Departure;
 
 /// A client's stream whose reads fail once when the deadline of its watchdog has passed.
 /// The watchdog travels in the proxy digest, which has no other use on this side.
 pub struct Guarded {
     inner: Stream,
+    gather: Gather,
     watchdog: Arc<Watchdog>,
     departure: Arc<Departure>,
     digest: Arc<ProxyDigest>,
@@ -57,6 +60,7 @@ impl Guarded {
         let digest = ProxyDigest::new(Box::new(ResponseHeader::from(head)), Some(data));
         Guarded {
             inner,
+            gather: Gather::default(),
             watchdog,
             departure,
             digest: Arc::new(digest),
@@ -151,6 +155,7 @@ impl Guarded {
     /// Writes a sign of life. Pingora flushes every piece of an answer, so that between two of them the
     /// stream stands at the end of a chunk.
     fn give_sign(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.gather.poll_send(&mut self.inner, context))?;
         self.last_written = Instant::now();
         if self.sign.is_empty()
             && let Some(sign) = self.watchdog.heartbeat.sign()
@@ -161,6 +166,13 @@ impl Guarded {
         // Where the client takes nothing for now, the next write or flush goes on with it.
         let _ = Pin::new(&mut self.inner).poll_flush(context)?;
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends what was written.
+    fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Guarded { gather, inner, .. } = self;
+        ready!(gather.poll_send(inner, context))?;
+        Pin::new(inner).poll_flush(context)
     }
 
     /// Writes what is left of a sign of life: nothing may come into the middle of it.
@@ -241,7 +253,8 @@ impl AsyncWrite for Guarded {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_room(context))?;
         self.note_time();
-        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        let Guarded { gather, inner, .. } = &mut *self;
+        let written = gather.poll_write(inner, context, bytes);
         if written.is_pending() {
             self.poll_departure(context)?;
         }
@@ -258,7 +271,8 @@ impl AsyncWrite for Guarded {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_room(context))?;
         self.note_time();
-        let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        let Guarded { gather, inner, .. } = &mut *self;
+        let written = gather.poll_write_vectored(inner, context, slices);
         if self.swallows(&written) {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
@@ -271,7 +285,7 @@ impl AsyncWrite for Guarded {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_room(context))?;
-        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        let flushed = self.poll_out(context);
         if self.swallows(&flushed) {
             return Poll::Ready(Ok(()));
         }
@@ -279,6 +293,7 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(context))?;
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
@@ -286,6 +301,8 @@ impl AsyncWrite for Guarded {
 #[async_trait]
 impl Shutdown for Guarded {
     async fn shutdown(&mut self) {
+        // Where it cannot be sent, the client is not there to miss it.
+        let _ = poll_fn(|context| self.poll_out(context)).await;
         self.inner.shutdown().await;
     }
 }

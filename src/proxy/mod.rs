@@ -32,6 +32,7 @@ mod delegate;
 mod endpoints;
 mod failure;
 mod follow;
+mod gather;
 mod guarded;
 mod headers;
 mod heartbeat;

@@ -1,7 +1,10 @@
 //! Request bodies around every buffer's edge, with a first provider that fails: the second one
 //! receives exactly the right bytes, under its own name for the model.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,8 +12,10 @@ use tokio::{
 };
 
 use crate::support::{
-    Framing, Request, Script, ScriptedUpstream, TestGateway, assert_same_bytes, config::Yaml,
-    openai, upstream::refused_address,
+    Framing, Request, Script, ScriptedUpstream, TestGateway, assert_same_bytes,
+    config::{CLIENT_KEY, Yaml},
+    openai,
+    upstream::refused_address,
 };
 
 const KIB: usize = 1 << 10;
@@ -210,4 +215,44 @@ async fn a_short_request_reaches_the_provider_in_one_piece() {
     assert_eq!(sizes, [body.len(); 3]);
     // What is held back leaves at once, not when the kernel has lost patience.
     assert!(elapsed < Duration::from_millis(400), "{elapsed:?}");
+}
+
+/// A head and a body that Pingora's buffer does not hold together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_reaches_the_client_in_one_piece() {
+    const TIMES: usize = 20;
+    let completion = openai::completion(&"word ".repeat(500));
+    let scripts = (0..TIMES).map(|_| Script::json(200, completion.clone()));
+    let provider = ScriptedUpstream::start(scripts).await;
+    let gateway = TestGateway::with(&Yaml::new().patient("one", &provider.base_url())).await;
+    let body = openai::chat("m");
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {CLIENT_KEY}\r\n\
+         content-length: {}\r\n\r\n{}",
+        body.len(),
+        String::from_utf8_lossy(&body)
+    );
+    let address = gateway.address;
+    let pieces = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let mut buffer = vec![0; 64 * KIB];
+        let mut pieces = Vec::new();
+        for _ in 0..TIMES {
+            stream.write_all(request.as_bytes()).unwrap();
+            // What has arrived by then, which is all where all was sent at once.
+            let mut read = stream.read(&mut buffer).unwrap();
+            let first = read;
+            while !buffer[..read].ends_with(b"}") {
+                let more = stream.read(&mut buffer[read..]).unwrap();
+                assert!(more > 0, "{}", String::from_utf8_lossy(&buffer[..read]));
+                read += more;
+            }
+            pieces.push((first, read));
+        }
+        pieces
+    });
+    for (first, whole) in pieces.await.unwrap() {
+        assert!(whole > 2_500, "{whole}");
+        assert_eq!(first, whole);
+    }
 }
