@@ -30,9 +30,10 @@ if [ ! -e "$plain" ] || [ "$packed" -nt "$plain" ]; then
   mv "$plain.$$" "$plain"
 fi
 
-# What never runs need not be fast, and is not inlined into itself.
+# What never runs need not be fast, and is not inlined into itself; what runs seldom is made small, however small
+# the whole is.
 set -- "$@" -C "profile-use=$plain" -C llvm-args=-inlinecold-threshold=5 \
-  -C llvm-args=-inline-cold-callsite-threshold=5
+  -C llvm-args=-inline-cold-callsite-threshold=5 -C llvm-args=-pgso-lwss-only=false
 
 # Relocations that the loader reads from a thirtieth of the room: since version 2.36 of the C library.
 case " $* " in
