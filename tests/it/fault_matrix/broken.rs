@@ -54,12 +54,20 @@ async fn breaks_at_all_targets(fault: Fault, caller: Caller, stream: bool) {
     }
     names_the_provider(&turns, caller, &["one", "two"]);
     let (one, two) = scene.calls().await;
-    assert_eq!(count(&turns, broken), one + two, "{what}: never text twice");
+    // Where the machine is slow, a call may fail before its text has begun, and another one is asked.
+    let told: usize = turns.iter().map(attempts).sum();
+    assert_eq!(told, one + two, "{what}: never text twice");
     assert!(one <= FEW && two <= FEW, "{what}: {one} and {two} calls");
     assert!(
         turns.len() <= FEW || count(&turns, Verdict::Error) > 0,
         "{what}: both breakers open"
     );
+}
+
+/// The calls that a client was told of, which is before the first text.
+fn attempts(turn: &Turn) -> usize {
+    let told = turn.header("x-gateway-attempts");
+    told.and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// The error event says who broke off.
