@@ -7,12 +7,14 @@ Usage: scripts/fuzz_seeds.py FOLDER: one folder in it for each target, one file 
 import base64
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The order of `DIALECTS` in src/dialects/mod.rs, which is how inputs name a dialect.
-DIALECTS = ["openai_chat", "openai_responses", "anthropic", "gemini", "ollama", "cohere", "bedrock"]
+# Inputs name a dialect by its place in the registry.
+REGISTRY = (ROOT / "src/dialects/mod.rs").read_text()
+DIALECTS = re.findall(r'"(\w+)"', re.search(r"pub const NAMES[^;]*;", REGISTRY)[0])
 SPOKEN = {
     "chat.completions": "openai_chat",
     "responses": "openai_responses",
