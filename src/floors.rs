@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 const FLOORS: [&[&str]; 8] = [
     &[
-        "chat", "error", "identity", "pattern", "price", "row", "secret", "yaml",
+        "blocking", "chat", "error", "identity", "pattern", "price", "row", "secret", "yaml",
     ],
     &["providers", "telemetry"],
     &["config"],

@@ -10,12 +10,13 @@
 //! | 4 stages | [`auth`], [`cache`], [`limits`], [`routing`], [`usage`] |
 //! | 3 edges | [`dialects`], [`health`], [`redis_client`], [`store`], [`upstream`] |
 //! | 2 settings | [`config`], [`providers`], [`telemetry`] |
-//! | 1 language | [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
+//! | 1 language | [`blocking`], [`chat`], [`error`], [`identity`], [`pattern`], [`price`], [`row`], [`secret`], [`yaml`] |
 //!
 //! A request's way reads top to bottom in [`proxy`].
 
 pub mod admin;
 pub mod auth;
+pub mod blocking;
 pub mod cache;
 pub mod chat;
 pub mod cli;

@@ -15,7 +15,8 @@ use log::LevelFilter;
 use parking_lot::Mutex;
 use pingora::{
     apps::{HttpServerOptions, ServerApp},
-    listeners::tls::TlsSettings,
+    listeners::{ListenerConfig, tls::TlsSettings},
+    protocols::l4::stream::L4BufferSettings,
     server::{
         ListenFds, RunArgs, Server, ShutdownWatch,
         configuration::{Opt, ServerConf},
@@ -44,6 +45,8 @@ use crate::{
 const MAX_ATTEMPTS: usize = 1000;
 /// Idle connections to providers that are kept.
 const POOL_SIZE: usize = 1024;
+/// What a TLS connection is read by: a record.
+const TLS_RECORD: usize = 16 << 10;
 
 const NO_PROVIDER: &str = "no provider is configured. Set a key, for example OPENAI_API_KEY, name a file with \
      --config, add one with `gateway provider add`, or try --demo. `gateway config catalog` lists the \
@@ -265,17 +268,19 @@ fn proxy_service(
     options.h2_idle_timeout = Some(config.listen.head_timeout_seconds.duration());
     proxy.server_options = Some(options);
     let mut service = Service::new("proxy".into(), Connections::new(gateway.clone(), proxy));
-    let address = key("proxy", address);
-    match &config.listen.tls {
-        None => service.add_tcp(&address),
+    let listener = ListenerConfig::tcp(key("proxy", address));
+    service.add_listener(match &config.listen.tls {
+        // Heads and bodies are read into buffers of their own, and written by `gather`.
+        None => listener.l4_buffer(L4BufferSettings::unbuffered()),
         Some(tls) => {
             let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
             let mut settings = TlsSettings::intermediate(&path(&tls.certificate), &path(&tls.key))
                 .map_err(|error| format!("listen.tls: {error}"))?;
             settings.enable_h2();
-            service.add_tls_with_settings(&address, None, settings);
+            let record = L4BufferSettings::default().read(TLS_RECORD);
+            listener.tls(settings).l4_buffer(record)
         }
-    }
+    });
     Ok(service)
 }
 

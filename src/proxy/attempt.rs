@@ -170,6 +170,7 @@ fn open(context: &mut Context, candidate: &Candidate, now: Instant) -> bool {
         leave,
         place,
         cork: None,
+        is_sent: false,
     });
     true
 }
@@ -191,6 +192,7 @@ pub fn connected(context: &mut Context, peer: &HttpPeer, socket: RawFd) {
 /// What the provider is sent.
 pub fn body(context: &mut Context) -> Option<Bytes> {
     let attempt = context.attempt.as_mut()?;
+    attempt.is_sent = true;
     let body = attempt.call.body.clone();
     Some(match attempt.cork.take() {
         Some(cork) => cork.around(body),
@@ -242,6 +244,10 @@ pub fn judge_head(context: &mut Context, head: &ResponseHeader) -> pingora::Resu
             Some(answer) => answer,
             None => passing(head),
         };
+        // Nobody asks for it again, and an answer may take minutes.
+        if let Some(attempt) = context.attempt.as_mut().filter(|attempt| attempt.is_sent) {
+            attempt.call.body = Bytes::new();
+        }
         if matches!(head.status, StatusCode::SWITCHING_PROTOCOLS) {
             context.stop_waiting();
         }

@@ -52,7 +52,7 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
     let latest = Instant::now() + listen.body_timeout_seconds.duration();
     let idle = listen.body_idle_timeout_seconds.duration();
     let mut pieces = Pieces::default();
-    let mut is_buffering = false;
+    let (mut is_buffering, mut is_held) = (false, false);
     loop {
         let left = length.map(|length| length.saturating_sub(pieces.length()));
         if !is_buffering && left.is_none_or(|left| left <= RETRY_BUFFER_BYTES) {
@@ -69,6 +69,7 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
         if pieces.length() + piece.len() > limit {
             return Err(GatewayError::BodyTooLarge { limit });
         }
+        is_held |= is_buffering && !piece.is_empty();
         pieces.push(piece, length);
         if length == Some(pieces.length()) && session.as_mut().is_body_done() {
             break;
@@ -79,7 +80,8 @@ pub async fn read(session: &mut Session, listen: &Listen) -> Result<Body, Gatewa
     }
     Ok(Body {
         bytes: pieces.whole(),
-        is_buffered: session.as_mut().get_retry_buffer().is_some(),
+        // To ask for the buffer itself would copy it.
+        is_buffered: is_held && !session.as_mut().retry_buffer_truncated(),
     })
 }
 

@@ -172,6 +172,8 @@ pub struct OpenAttempt {
     pub place: Option<Box<Admission>>,
     /// Holds its head back until its body can go with it.
     pub cork: Option<Cork>,
+    /// Whether its body has been handed to Pingora.
+    pub is_sent: bool,
 }
 
 /// Counts a request as open for as long as it lives.

@@ -31,6 +31,8 @@ const X_VARIANT: HeaderName = HeaderName::from_static("x-gateway-variant");
 const X_DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 /// Headers of our own in an answer, at most.
 const OWN_HEADERS: usize = 12;
+/// And in a request: its address, its length, the key.
+const REQUEST_HEADERS: usize = 6;
 const X_GATEWAY: HeaderName = HeaderName::from_static("x-gateway");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-provider-request-id");
@@ -195,7 +197,7 @@ fn head_for(method: Method, client: &HeaderMap, sent: Sent<'_>) -> Result<Reques
     let Some(mut head) = head::blank(method, sent.path) else {
         return Error::e_explain(ErrorType::InvalidHTTPHeader, "no path to send");
     };
-    head.headers = HeaderMap::with_capacity(client.len() + OWN_HEADERS);
+    head.headers = HeaderMap::with_capacity(client.len() + REQUEST_HEADERS);
     for (name, value) in client {
         let text = name.as_str();
         if !stays_here(text) && (!sent.is_translated || travels(text)) {

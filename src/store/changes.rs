@@ -81,26 +81,27 @@ struct Note {
     changed_at: i64,
 }
 
-const NOTE: [(&str, Column<Note>); 4] = [
-    (
-        "sequence",
-        Column::Integer(|note| note.sequence.try_into().ok()),
-    ),
-    ("kind", Column::Text(|note| Some(note.kind.name().into()))),
-    (
-        "record",
-        Column::Text(|note| Some(note.record.as_str().into())),
-    ),
-    (
-        "changed_at",
-        Column::Integer(|note| note.changed_at.try_into().ok()),
-    ),
-];
-const NOTES: Table<Note> = Table {
-    name: "changes",
-    columns: &NOTE,
-    rest: "",
-};
+fn notes() -> Table<Note> {
+    Table {
+        name: "changes",
+        columns: vec![
+            (
+                "sequence",
+                Column::Integer(|note: &Note| note.sequence.try_into().ok()),
+            ),
+            ("kind", Column::Text(|note| Some(note.kind.name().into()))),
+            (
+                "record",
+                Column::Text(|note| Some(note.record.as_str().into())),
+            ),
+            (
+                "changed_at",
+                Column::Integer(|note| note.changed_at.try_into().ok()),
+            ),
+        ],
+        rest: "".into(),
+    }
+}
 
 impl Transaction {
     /// Notes what has changed, as the last thing before the end of the transaction: whoever changes
@@ -122,8 +123,9 @@ impl Transaction {
                 changed_at,
             })
             .collect();
+        let table = self::notes();
         for notes in notes.chunks(NOTES_AT_ONCE) {
-            self.insert_all(&NOTES, notes).await?;
+            self.insert_all(&table, notes).await?;
         }
         if self.backend() == Backend::Postgres {
             self.run(sql("SELECT pg_notify($1, '')").bind(CHANNEL))

@@ -147,6 +147,18 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let message = error.to_string();
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        match code.map_or(Fault::Unable, |code| fault(&code.to_string())) {
+            Fault::Away => StoreError::Away(message),
+            Fault::Unable => StoreError::Unable(message),
+            Fault::Values => StoreError::Refused(message),
+        }
+    }
+}
+
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {

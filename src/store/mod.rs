@@ -47,6 +47,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::blocking::blocking;
 use migrations::Schema;
 use pool::Pool;
 
@@ -65,6 +66,8 @@ pub struct Store {
     pool: Arc<Pool>,
     /// Tags and models that sums were made of lately.
     names: Arc<Mutex<usage::Names>>,
+    /// What rows go to SQLite by.
+    writer: Arc<usage::Writer>,
 }
 
 impl Store {
@@ -90,6 +93,7 @@ impl Store {
         Ok(Store {
             pool: Arc::new(pool),
             names: Arc::default(),
+            writer: Arc::default(),
         })
     }
 
@@ -171,6 +175,7 @@ impl Store {
 
     /// Closes its connections, once those who use them are done.
     pub async fn close(&self) {
+        blocking(|| self.writer.close());
         self.pool.close().await;
     }
 }

@@ -24,7 +24,7 @@ use super::{
 /// How long anybody waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a writer of SQLite waits for the one before it, which may be another process.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 4;
 
 /// Connections.

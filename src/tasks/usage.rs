@@ -10,18 +10,20 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::{
     sync::Notify,
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 
 use offer::Offer;
 
 use crate::{
+    blocking::blocking,
     gateway::Gateway,
     row::Row,
     store::StoreError,
     telemetry::metrics::usage::UsageMetrics,
     usage::{
-        journal::{Journal, Reader, sync::blocking},
+        journal::{Journal, Reader},
         ledger::Ledger,
     },
 };
@@ -75,10 +77,10 @@ pub(super) async fn run(
             pause: None,
         };
         // Apart: settlement may wait for the store, and what waits for the disk is in memory alone.
-        tokio::select! {
-            () = settling.until(closing.begun.notified()) => {}
-            () = write_late(journal) => {}
-        }
+        let mut late = JoinSet::new();
+        late.spawn(write_late(journal.clone()));
+        settling.until(closing.begun.notified()).await;
+        late.abort_all();
         settling.finish().await;
     }
     closing.done.notify_one();
@@ -86,7 +88,7 @@ pub(super) async fn run(
 }
 
 /// Writes rows that the disk held up, as soon as it does so no longer; never ends.
-async fn write_late(journal: &Journal) {
+async fn write_late(journal: Arc<Journal>) {
     loop {
         sleep(GATHER).await;
         blocking(|| journal.write_late());
@@ -95,8 +97,8 @@ async fn write_late(journal: &Journal) {
 
 /// How a step of settlement went.
 enum Step {
-    /// A batch was settled that was as large as it may be: there may be more.
-    Full,
+    /// A batch was settled, and there is more.
+    More,
     /// What there was is settled.
     Rest,
     /// There was nothing, or it could not be settled.
@@ -126,7 +128,7 @@ impl Settling<'_> {
                 self.adopt();
             }
             let wait = match self.step().await {
-                Step::Full => continue,
+                Step::More => continue,
                 // A transaction for the few rows that came meanwhile would cost as much as one for all of the next.
                 Step::Rest => GATHER,
                 Step::Nothing => self.pause.unwrap_or(GATHER),
@@ -172,7 +174,6 @@ impl Settling<'_> {
             }
         };
         let rows = batch.rows();
-        let is_full = rows.len() >= self.size;
         match self.offer.rows(&rows).await {
             Ok(given_up) => {
                 let settled = rows.len() - given_up.len();
@@ -185,8 +186,8 @@ impl Settling<'_> {
                 }
                 self.size = (self.size * 2).min(MAX_ROWS);
                 blocking(|| self.reader.settled(&batch));
-                match is_full {
-                    true => Step::Full,
+                match batch.has_more() {
+                    true => Step::More,
                     false => Step::Rest,
                 }
             }

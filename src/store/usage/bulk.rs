@@ -10,7 +10,7 @@ use super::super::{Backend, Statement, StoreError, Transaction, Value, sql};
 use crate::price::Usd;
 
 /// How many rows a statement of SQLite has: few lengths, for each is prepared once.
-const LENGTHS: [usize; 3] = [64, 8, 1];
+pub(super) const LENGTHS: [usize; 3] = [64, 8, 1];
 
 /// Larger amounts are none; the column holds 38 digits.
 const MAX_PICO: u128 = 10_u128.pow(37);
@@ -24,11 +24,18 @@ pub(in crate::store) enum Column<R> {
 }
 
 /// Where records go, and what happens to one that is there already.
-pub(in crate::store) struct Table<'t, R> {
+pub(in crate::store) struct Table<R> {
     pub(in crate::store) name: &'static str,
-    pub(in crate::store) columns: &'t [(&'static str, Column<R>)],
+    pub(in crate::store) columns: Vec<(&'static str, Column<R>)>,
     /// From `ON CONFLICT` on.
-    pub(in crate::store) rest: &'t str,
+    pub(in crate::store) rest: Cow<'static, str>,
+}
+
+/// A value as SQLite takes it.
+pub(super) enum Bound<'r> {
+    Text(Option<Cow<'r, str>>),
+    Integer(Option<i64>),
+    Flag(bool),
 }
 
 /// A record as an array of its columns' values.
@@ -60,20 +67,32 @@ const MAX_INTEGER: u64 = i64::MAX as u64;
 
 impl<R> Column<R> {
     /// The value for SQLite.
-    fn value(&self, record: &R) -> Value {
+    pub(super) fn bound<'r>(&self, record: &'r R) -> Bound<'r> {
         match self {
-            Column::Text(get) => Value::Text(get(record).map(|text| match text.contains('\0') {
+            Column::Text(get) => Bound::Text(get(record).map(|text| match text.contains('\0') {
                 // Postgres knows no zero byte in texts. What clients send may hold one.
-                true => text.replace('\0', ""),
-                false => text.into_owned(),
+                true => Cow::Owned(text.replace('\0', "")),
+                false => text,
             })),
-            Column::Integer(get) => Value::Integer(get(record).map(|value| integer(value.into()))),
+            Column::Integer(get) => Bound::Integer(get(record).map(|value| integer(value.into()))),
             // A text where it is too large: SQLite makes of it what it can.
             Column::Amount(get) => match get(record).map(|amount| amount.pico().min(MAX_PICO)) {
-                Some(pico) if pico > u128::from(MAX_INTEGER) => Value::Text(Some(pico.to_string())),
-                pico => Value::Integer(pico.map(integer)),
+                Some(pico) if pico > u128::from(MAX_INTEGER) => {
+                    Bound::Text(Some(pico.to_string().into()))
+                }
+                pico => Bound::Integer(pico.map(integer)),
             },
-            Column::Flag(get) => Value::Flag(Some(get(record))),
+            Column::Flag(get) => Bound::Flag(get(record)),
+        }
+    }
+}
+
+impl From<Bound<'_>> for Value {
+    fn from(value: Bound<'_>) -> Self {
+        match value {
+            Bound::Text(text) => Value::Text(text.map(Cow::into_owned)),
+            Bound::Integer(number) => Value::Integer(number),
+            Bound::Flag(flag) => Value::Flag(Some(flag)),
         }
     }
 }
@@ -87,7 +106,7 @@ impl Transaction {
     /// circle.
     pub(in crate::store) async fn insert_all<R>(
         &mut self,
-        table: &Table<'_, R>,
+        table: &Table<R>,
         records: &[R],
     ) -> Result<(), StoreError> {
         match self.backend() {
@@ -112,12 +131,12 @@ impl Transaction {
     }
 }
 
-impl<R> Table<'_, R> {
+impl<R> Table<R> {
     /// The statement that inserts records into Postgres.
     pub(in crate::store) fn of_json(&self, records: &[R]) -> Statement<'static> {
         let lines: Vec<_> = records
             .iter()
-            .map(|record| Line(self.columns, record))
+            .map(|record| Line(&self.columns, record))
             .collect();
         let mut json = serde_json::to_string(&lines).unwrap_or_default();
         // Postgres knows no zero byte in texts. What clients send may hold one.
@@ -136,12 +155,12 @@ impl<R> Table<'_, R> {
             };
         }
         text.push_str(" FROM jsonb_array_elements(CAST($1 AS JSONB)) AS rows (value) ");
-        sql(text + self.rest).bind(json)
+        sql(text + &self.rest).bind(json)
     }
 
     /// The text of one that inserts so many into SQLite. Its places have no numbers: names are looked for one after
     /// the other.
-    fn of_values(&self, length: usize) -> String {
+    pub(super) fn of_values(&self, length: usize) -> String {
         let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
         let rows = vec![row.as_str(); length].join(", ");
         format!("{}VALUES {rows} {}", self.beginning(), self.rest)
@@ -150,8 +169,8 @@ impl<R> Table<'_, R> {
     fn bind<'t>(&self, text: &'t str, records: &[R]) -> Statement<'t> {
         let mut statement = sql(text);
         for record in records {
-            for (_, column) in self.columns {
-                statement.push(column.value(record));
+            for (_, column) in &self.columns {
+                statement.push(column.bound(record));
             }
         }
         statement

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::{
-    bulk::Column::{self, Amount, Flag, Integer, Text},
+    bulk::{
+        Column::{self, Amount, Flag, Integer, Text},
+        Table,
+    },
     sums::{ByKey, Counts, Group, Line, Name, Spent},
 };
 use crate::{
@@ -12,11 +15,8 @@ use crate::{
     row::Row,
 };
 
-/// What happens to a request that is there already.
-pub(super) const ONCE: &str = "ON CONFLICT (id) DO NOTHING RETURNING id";
-
 /// What happens to what somebody has spent already.
-pub(super) const SPENT: &str = "ON CONFLICT (scope, id) DO UPDATE SET \
+const SPENT: &str = "ON CONFLICT (scope, id) DO UPDATE SET \
      amount = spend.amount + excluded.amount, total = spend.total + excluded.total, \
      last_used_at = CASE WHEN spend.last_used_at > excluded.last_used_at \
      THEN spend.last_used_at ELSE excluded.last_used_at END";
@@ -110,6 +110,15 @@ pub(super) fn requests<'r>() -> [(&'static str, Column<Row<'r>>); 47] {
     ]
 }
 
+/// Requests, and what happens to one that is there already.
+pub(super) fn of_requests<'r>(rest: &'static str) -> Table<Row<'r>> {
+    Table {
+        name: "requests",
+        columns: requests().into(),
+        rest: rest.into(),
+    }
+}
+
 /// What rows of the journal's first version do not know.
 fn later(row: &Row<'_>, kind: fn(Usage) -> u64) -> Option<u64> {
     of(row, kind).filter(|_| row.is_complete)
@@ -140,16 +149,14 @@ fn tags<'a>(row: &'a Row<'_>) -> Option<Cow<'a, str>> {
     }
 }
 
-/// Columns of a table, and where each is from.
-pub(super) type Columns<R> = Vec<(&'static str, Column<R>)>;
 pub(super) type Hour<'r> = Line<Group<'r>, ByKey<'r>>;
 pub(super) type Tag<'r> = Line<(u64, Name<'r>), Counts>;
 pub(super) type Spending<'r> = Line<(&'static str, Name<'r>), Spent>;
 
-/// Each column of `usage_hours`.
-pub(super) fn hours<'r>() -> Columns<Hour<'r>> {
-    let mut columns: Columns<Hour<'r>> = vec![
-        ("hour", Integer(|line| Some(line.of.hour))),
+/// Sums by the hour.
+pub(super) fn hours<'r>() -> Table<Hour<'r>> {
+    let mut columns = vec![
+        ("hour", Integer(|line: &Hour<'r>| Some(line.of.hour))),
         ("account", Text(|line| same(&line.of.account))),
         ("team_id", Text(|line| same(&line.of.team))),
         ("user_id", Text(|line| same(&line.of.user))),
@@ -159,29 +166,45 @@ pub(super) fn hours<'r>() -> Columns<Hour<'r>> {
         ("key_label", Text(|line| same(&line.sum.label))),
     ];
     columns.extend(counts());
-    columns
+    let keys = "hour, account, team_id, user_id, project_id, provider, model";
+    let rest = added("usage_hours", keys, "key_label = excluded.key_label, ").into();
+    Table {
+        name: "usage_hours",
+        columns,
+        rest,
+    }
 }
 
-/// Each column of `usage_tag_hours`.
-pub(super) fn tag_hours<'r>() -> Columns<Tag<'r>> {
-    let mut columns: Columns<Tag<'r>> = vec![
-        ("hour", Integer(|line| Some(line.of.0))),
+/// Sums by hour and tag.
+pub(super) fn tag_hours<'r>() -> Table<Tag<'r>> {
+    let mut columns = vec![
+        ("hour", Integer(|line: &Tag<'r>| Some(line.of.0))),
         ("tag", Text(|line| same(&line.of.1))),
     ];
     columns.extend(counts());
-    columns
+    let rest = added("usage_tag_hours", "hour, tag", "").into();
+    Table {
+        name: "usage_tag_hours",
+        columns,
+        rest,
+    }
 }
 
-/// Each column of `spend`.
-pub(super) fn spend<'r>() -> Columns<Spending<'r>> {
-    vec![
-        ("scope", Text(|line| text(Some(line.of.0)))),
+/// What has been spent, by whom.
+pub(super) fn spend<'r>() -> Table<Spending<'r>> {
+    let columns = vec![
+        ("scope", Text(|line: &Spending<'r>| text(Some(line.of.0)))),
         ("id", Text(|line| same(&line.of.1))),
         ("amount", Amount(|line| Some(line.sum.amount))),
         ("total", Amount(|line| Some(line.sum.amount))),
         ("period_started_at", Integer(|line| Some(line.sum.first_at))),
         ("last_used_at", Integer(|line| Some(line.sum.last_at))),
-    ]
+    ];
+    Table {
+        name: "spend",
+        columns,
+        rest: SPENT.into(),
+    }
 }
 
 /// The columns that are added up.
@@ -220,7 +243,7 @@ fn counts<Of, Sum: AsRef<Counts>>() -> [(&'static str, Column<Line<Of, Sum>>); 1
 }
 
 /// What happens to sums that are there already, in the table of that name: the new ones are added.
-pub(super) fn added(name: &str, keys: &str, set: &str) -> String {
+fn added(name: &str, keys: &str, set: &str) -> String {
     let sums = counts::<(), Counts>().map(|(column, _)| column);
     let sums = sums.map(|column| format!("{column} = {name}.{column} + excluded.{column}"));
     format!(

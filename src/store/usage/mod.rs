@@ -8,6 +8,7 @@ mod forget;
 mod kept;
 mod names;
 mod scope;
+mod sqlite;
 mod sum;
 mod sums;
 #[cfg(test)]
@@ -15,14 +16,14 @@ mod tests;
 
 use std::{borrow::Cow, collections::HashSet};
 
-use super::{Backend, Store, StoreError, Transaction, sql};
-use crate::row::Row;
-use bulk::Table;
+use super::{Store, StoreError, Transaction};
+use crate::{blocking::blocking, row::Row};
 pub use charges::{Charge, Repriced};
 pub use forget::Age;
 pub use kept::{Cell, Kept, Place};
 pub(in crate::store) use names::Names;
 pub use scope::Scope;
+pub(in crate::store) use sqlite::Writer;
 pub use sum::{By, Sum};
 use sums::Sums;
 
@@ -34,51 +35,39 @@ impl Store {
     /// # Errors
     /// `Away`: then it may or may not have happened. `Refused`.
     pub async fn settle(&self, rows: &[Row<'_>]) -> Result<usize, StoreError> {
+        if let Some(pool) = self.sqlite() {
+            let options = pool.connect_options();
+            let settle = || {
+                self.writer
+                    .settle(options.get_filename(), rows, &self.names)
+            };
+            return blocking(settle);
+        }
         let mut transaction = self.begin().await?;
         let fresh = keep(&mut transaction, rows).await?;
         if !fresh.is_empty() {
-            let sums = Sums::of(&*fresh, &mut self.names.lock());
-            add(&mut transaction, sums).await?;
+            let mut sums = Sums::of(&*fresh, &mut self.names.lock());
+            let (hours, tags, spent) = (sums.hours(), sums.tags(), sums.spent());
+            transaction.insert_all(&columns::hours(), &hours).await?;
+            transaction.insert_all(&columns::tag_hours(), &tags).await?;
+            transaction.insert_all(&columns::spend(), &spent).await?;
         }
         transaction.commit().await?;
         Ok(fresh.len())
     }
 }
 
-/// Inserts the rows that are not there yet, each id once even where a batch holds it twice; gives them back.
+/// Inserts the rows that are not there yet into Postgres, each id once even where a batch holds it twice; gives them
+/// back.
 async fn keep<'a, 'r>(
     transaction: &mut Transaction,
     rows: &'a [Row<'r>],
 ) -> Result<Cow<'a, [Row<'r>]>, StoreError> {
-    let backend = transaction.backend();
-    let table = Table {
-        name: "requests",
-        columns: &columns::requests(),
-        rest: match backend {
-            Backend::Postgres => columns::ONCE,
-            Backend::Sqlite => "",
-        },
-    };
-    let ids = |answered: Vec<super::Row>| -> Result<HashSet<String>, StoreError> {
-        answered.iter().map(|row| row.text("id")).collect()
-    };
-    match backend {
-        Backend::Postgres => {
-            let mut new = ids(transaction.all(table.of_json(rows)).await?)?;
-            Ok(only(rows, |row| new.remove(row.id)))
-        }
-        Backend::Sqlite => {
-            // Nobody else writes meanwhile.
-            let all: Vec<&str> = rows.iter().map(|row| row.id).collect();
-            let all = serde_json::to_string(&all).unwrap_or_default();
-            let look = "SELECT id FROM requests WHERE id IN (SELECT value FROM json_each($1))";
-            let known = ids(transaction.all(sql(look).bind(all)).await?)?;
-            let mut seen = HashSet::new();
-            let fresh = only(rows, |row| !known.contains(row.id) && seen.insert(row.id));
-            transaction.insert_all(&table, &fresh).await?;
-            Ok(fresh)
-        }
-    }
+    let table = columns::of_requests("ON CONFLICT (id) DO NOTHING RETURNING id");
+    let answered = transaction.all(table.of_json(rows)).await?;
+    let new: Result<HashSet<String>, _> = answered.iter().map(|row| row.text("id")).collect();
+    let mut new = new?;
+    Ok(only(rows, |row| new.remove(row.id)))
 }
 
 /// The rows that are wanted: mostly all.
@@ -92,29 +81,4 @@ fn only<'a, 'r>(
     }
     let some = rows.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
     some.map(|(row, _)| row.clone()).collect::<Vec<_>>().into()
-}
-
-async fn add(to: &mut Transaction, mut sums: Sums<'_>) -> Result<(), StoreError> {
-    let hours = Table {
-        name: "usage_hours",
-        columns: &columns::hours(),
-        rest: &columns::added(
-            "usage_hours",
-            "hour, account, team_id, user_id, project_id, provider, model",
-            "key_label = excluded.key_label, ",
-        ),
-    };
-    to.insert_all(&hours, &sums.hours()).await?;
-    let tags = Table {
-        name: "usage_tag_hours",
-        columns: &columns::tag_hours(),
-        rest: &columns::added("usage_tag_hours", "hour, tag", ""),
-    };
-    to.insert_all(&tags, &sums.tags()).await?;
-    let spend = Table {
-        name: "spend",
-        columns: &columns::spend(),
-        rest: columns::SPENT,
-    };
-    to.insert_all(&spend, &sums.spent()).await
 }

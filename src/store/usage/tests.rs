@@ -1,11 +1,13 @@
+use parking_lot::Mutex;
+
 use crate::{
     chat::usage::{Tier, Usage},
     price::Usd,
     row::Row,
     store::{
-        Store, StoreError, sql,
+        Location, Store, StoreError, sql,
         tests::databases::databases,
-        usage::{Age, By, Cell, Place, Scope, Sum},
+        usage::{Age, By, Cell, Place, Scope, Sum, Writer},
     },
 };
 
@@ -217,6 +219,24 @@ async fn two_processes_that_settle_the_same_at_once_count_it_once() {
         let sum = number(&database.store, "SELECT SUM(requests) FROM usage_hours").await;
         assert_eq!(sum, 200);
     }
+}
+
+#[tokio::test]
+async fn where_the_file_cannot_be_opened_rows_are_offered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (writer, names) = (Writer::default(), Mutex::default());
+    let settle = || writer.settle(&path, &[row("req_1"), row("req_2")], &names);
+    assert!(matches!(settle(), Err(StoreError::Away(_))), "{:?}", settle());
+    let store = Store::open(&Location::Sqlite(path.clone())).await.unwrap();
+    assert_eq!(settle().unwrap(), 2);
+    assert_eq!(settle().unwrap(), 0);
+    // As somebody who writes for long does.
+    let held = store.begin().await.unwrap();
+    assert!(matches!(settle(), Err(StoreError::Away(_))));
+    drop(held);
+    assert_eq!(writer.settle(&path, &[row("req_3")], &names).unwrap(), 1);
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM requests").await, 3);
 }
 
 fn always() -> Scope {

@@ -70,11 +70,15 @@ struct Scene {
 }
 
 fn scene() -> Scene {
+    scene_of(1 << 20)
+}
+
+fn scene_of(max_bytes: u64) -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let metrics = UsageMetrics::new(&Registry::new()).unwrap();
     let options = Options {
         folder: folder.path().to_owned(),
-        max_bytes: 1 << 20,
+        max_bytes,
         fsync: false,
     };
     Scene {
@@ -135,6 +139,29 @@ async fn rows_wait_while_the_store_is_away_and_all_of_them_land_afterwards() {
     scene.journal.end();
     let left = std::fs::read_dir(scene.folder.path()).unwrap().count();
     assert_eq!(left, 0, "what is settled is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_rows_are_settled_one_batch_after_the_other() {
+    let (scene, store) = (scene_of(16 << 20), Double::default());
+    let tag = "a".repeat(500);
+    for id in 0..3000 {
+        let id = format!("req_{id:04}");
+        scene.journal.append(&Row {
+            id: &id,
+            tags: vec![&tag; 2],
+            ..Row::default()
+        });
+    }
+    scene
+        .run(&store, async {
+            let begun = Instant::now();
+            until(|| store.ids().len() == 3000).await;
+            // Fewer of them than a batch may have are read at once; that is no reason to wait in between.
+            assert!(store.calls.load(Ordering::Relaxed) > 6);
+            assert!(begun.elapsed() < GATHER, "{:?}", begun.elapsed());
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,8 +4,8 @@ use std::{cell::RefCell, io, sync::atomic::Ordering, time::Duration};
 
 use parking_lot::MutexGuard;
 
-use super::{Journal, frame, segment::End, sync};
-use crate::row::Row;
+use super::{Journal, frame, segment::End};
+use crate::{blocking::blocking, row::Row};
 
 /// How long a row waits for those before it. A disk that takes longer has stopped for now: rows wait for it
 /// in memory then, and requests go on.
@@ -78,7 +78,7 @@ impl Journal {
         if let Some(end) = self.end.try_lock() {
             return Some(end);
         }
-        sync::blocking(|| match (self.fsync, self.late.has_any()) {
+        blocking(|| match (self.fsync, self.late.has_any()) {
             (true, _) => Some(self.end.lock()),
             (false, true) => None,
             (false, false) => self.end.try_lock_for(PATIENCE),
@@ -118,7 +118,7 @@ impl Journal {
                     log::info!("the journal of usage takes rows again");
                 }
                 if self.fsync {
-                    sync::blocking(|| self.make_sure(bytes));
+                    blocking(|| self.make_sure(bytes));
                 }
             }
             Err(error) => self.note_dropped(&error),
@@ -146,7 +146,7 @@ impl Journal {
             let before = end.begin(&self.folder, &self.claim.name)?;
             self.grow(frame::HEAD.len() as u64);
             if self.fsync {
-                sync::blocking(|| {
+                blocking(|| {
                     before.map_or(Ok(()), |file| file.sync_data())?;
                     self.folder.sync()
                 })?;

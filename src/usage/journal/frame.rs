@@ -2,6 +2,8 @@
 //! row. A frame that was cut, by a crash or by a full disk, is told from a whole one, and nothing behind it
 //! is believed.
 
+use std::ops::Range;
+
 use crate::row::{Later, Row};
 
 /// The beginning of a segment. The last byte is the version of what follows.
@@ -79,44 +81,26 @@ impl postcard::ser_flavors::Flavor for Bytes<'_> {
     }
 }
 
-/// What comes next in the bytes of a segment.
-#[derive(Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, read and used: a box would be an allocation for each row"
-)]
-pub(super) enum Next<'a> {
-    /// A whole row, and how long its frame is.
-    Row(Row<'a>, usize),
-    /// A whole frame that holds no row of this version, and how long it is.
-    Strange(usize),
-    /// The beginning of one.
-    Cut,
-}
-
-/// Reads the first frame.
-pub(super) fn read(bytes: &[u8], version: Version) -> Next<'_> {
-    let Some((head, rest)) = bytes.split_at_checked(FRAME_HEAD) else {
-        return Next::Cut;
-    };
+/// Where the row of the first frame lies; `None` where there is no whole frame.
+pub(super) fn first(bytes: &[u8]) -> Option<Range<usize>> {
+    let (head, rest) = bytes.split_at_checked(FRAME_HEAD)?;
     let number = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).unwrap_or(0);
     let (length, sum) = head.split_at(4);
     let (length, sum) = (number(length), number(sum));
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let length = usize::try_from(length).ok()?;
     // What a disk fills a hole with looks like an empty frame with the right sum.
     if length == 0 || length > MAX_ROW_BYTES {
-        return Next::Cut;
+        return None;
     }
-    match rest.get(..length) {
-        Some(body) if crc32fast::hash(body) == sum => match row(body, version) {
-            Ok(row) => Next::Row(row, FRAME_HEAD + length),
-            Err(_) => Next::Strange(FRAME_HEAD + length),
-        },
-        _ => Next::Cut,
-    }
+    let body = rest.get(..length)?;
+    (crc32fast::hash(body) == sum).then_some(FRAME_HEAD..FRAME_HEAD + length)
 }
 
-fn row(body: &[u8], version: Version) -> postcard::Result<Row<'_>> {
+/// Reads a row.
+///
+/// # Errors
+/// Where it is none of this version.
+pub(super) fn row(body: &[u8], version: Version) -> postcard::Result<Row<'_>> {
     match version {
         Version::One => postcard::from_bytes(body),
         Version::Two => {

@@ -13,7 +13,7 @@ mod late;
 mod reader;
 mod refused;
 mod segment;
-pub(crate) mod sync;
+mod sync;
 mod tape;
 #[cfg(test)]
 mod tests;

@@ -33,20 +33,26 @@ pub struct Batch {
     version: Version,
     rows: Vec<Range<usize>>,
     end: Position,
+    has_more: bool,
     is_own: bool,
 }
 
 impl Batch {
-    /// The rows, in the order in which they were appended.
+    /// The rows, in the order in which they were appended. One that cannot be read is left out, which is said.
     pub fn rows(&self) -> Vec<Row<'_>> {
         let row = |range: &Range<usize>| {
-            let frame = self.bytes.get(range.clone())?;
-            match frame::read(frame, self.version) {
-                frame::Next::Row(row, _) => Some(row),
-                _ => None,
-            }
+            let row = frame::row(self.bytes.get(range.clone())?, self.version);
+            row.inspect_err(|error| {
+                log::error!("a row of usage cannot be read and is left out: {error}");
+            })
+            .ok()
         };
         self.rows.iter().filter_map(row).collect()
+    }
+
+    /// Whether there are more to be settled already.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 }
 
@@ -157,12 +163,14 @@ fn batch(piece: Piece, is_own: bool) -> Batch {
         version,
         rows,
         end,
+        has_more,
     } = piece;
     Batch {
         bytes,
         version,
         rows,
         end,
+        has_more,
         is_own,
     }
 }

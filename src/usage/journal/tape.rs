@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     folder::{Folder, Position},
-    frame::{self, Next, Version},
+    frame::{self, Version},
 };
 
 /// How long a segment is left alone that cannot be read.
@@ -62,6 +62,8 @@ pub(super) struct Piece {
     pub(super) rows: Vec<Range<usize>>,
     /// Behind them.
     pub(super) end: Position,
+    /// Whether there is more behind that already.
+    pub(super) has_more: bool,
 }
 
 impl Tape {
@@ -127,8 +129,9 @@ impl Tape {
     ) -> io::Result<Option<Piece>> {
         if sequence == self.position.sequence {
             let piece = self.read(folder, growing.unwrap_or(length), max_rows)?;
-            if piece.is_some() {
-                return Ok(piece);
+            if let Some(mut piece) = piece {
+                piece.has_more |= growing.is_none();
+                return Ok(Some(piece));
             }
         }
         if growing.is_none() {
@@ -167,34 +170,31 @@ impl Tape {
                 (file, version)
             }
         };
-        let mut at = offset.max(head);
+        let at = offset.max(head);
         let mut room = READ_BYTES;
         while at < length {
             let size = room.min(length - at);
             let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
             file.read_exact_at(&mut bytes, at)?;
-            let (rows, used) = split(&bytes, version, max_rows);
+            let (rows, used) = split(&bytes, max_rows);
             if !rows.is_empty() {
                 let offset = at + used;
-                let end = Position { sequence, offset };
                 self.file = Some((sequence, file, version));
                 return Ok(Some(Piece {
                     bytes,
                     version,
                     rows,
-                    end,
+                    end: Position { sequence, offset },
+                    has_more: offset < length,
                 }));
             }
-            match (used, at + size < length && room < frame::MAX_BYTES) {
-                // What cannot be understood was skipped.
-                (1.., _) => at += used,
-                (0, true) => room = frame::MAX_BYTES,
-                (0, false) => {
-                    let left = length - at;
-                    log::warn!("{}: dropped a torn end of {left} bytes", path.display());
-                    break;
-                }
+            if at + size < length && room < frame::MAX_BYTES {
+                room = frame::MAX_BYTES;
+                continue;
             }
+            let left = length - at;
+            log::warn!("{}: dropped a torn end of {left} bytes", path.display());
+            break;
         }
         self.file = Some((sequence, file, version));
         Ok(None)
@@ -202,23 +202,14 @@ impl Tape {
 }
 
 /// Where the rows are in `bytes`, and where the last whole frame ends.
-fn split(bytes: &[u8], version: Version, max_rows: usize) -> (Vec<Range<usize>>, u64) {
+fn split(bytes: &[u8], max_rows: usize) -> (Vec<Range<usize>>, u64) {
     let mut rows = Vec::new();
     let mut at = 0;
     while rows.len() < max_rows
-        && let Some(rest) = bytes.get(at..)
+        && let Some(row) = bytes.get(at..).and_then(frame::first)
     {
-        match frame::read(rest, version) {
-            Next::Row(_, length) => {
-                rows.push(at..at + length);
-                at += length;
-            }
-            Next::Strange(length) => {
-                log::error!("a row of usage cannot be read and is left out");
-                at += length;
-            }
-            Next::Cut => break,
-        }
+        rows.push(at + row.start..at + row.end);
+        at += row.end;
     }
     (rows, at as u64)
 }
