@@ -86,11 +86,36 @@ impl Sum for Usd {
 /// Decimal dollars without a sign, exact, with no more digits than needed: `0.000125`, `3`.
 impl fmt::Display for Usd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.0 / PICO_PER_USD, self.0 % PICO_PER_USD);
-        let digits = format!("{rest:012}");
+        let (whole, rest) = self.split();
+        let mut buffer = itoa::Buffer::new();
+        let whole = buffer.format(whole);
+        let mut digits = *b"000000000000";
+        let mut left = rest;
+        for digit in digits.iter_mut().rev() {
+            *digit += (left % 10) as u8;
+            left /= 10;
+        }
+        let digits = std::str::from_utf8(&digits).unwrap_or_default();
         match digits.trim_end_matches('0') {
-            "" => formatter.pad(&whole.to_string()),
+            "" => formatter.pad(whole),
+            // In every log line, where nothing is padded.
+            digits if formatter.width().is_none() => {
+                formatter.write_str(whole)?;
+                formatter.write_str(".")?;
+                formatter.write_str(digits)
+            }
             digits => formatter.pad(&format!("{whole}.{digits}")),
+        }
+    }
+}
+
+impl Usd {
+    /// Dollars, and the pico-dollars that are left. Division by a number of 128 bits is slow, and few amounts need it.
+    fn split(self) -> (u128, u64) {
+        const PICO: u64 = PICO_PER_USD as u64;
+        match u64::try_from(self.0) {
+            Ok(small) => ((small / PICO).into(), small % PICO),
+            Err(_) => (self.0 / PICO_PER_USD, (self.0 % PICO_PER_USD) as u64),
         }
     }
 }

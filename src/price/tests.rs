@@ -56,10 +56,17 @@ fn amounts_are_written_exactly_and_briefly() {
         (125_000_000, "0.000125"),
         (3 * PICO_PER_USD, "3"),
         (1_234_500_000_000_000, "1234.5"),
+        (u64::MAX.into(), "18446744.073709551615"),
+        (u128::from(u64::MAX) + 1, "18446744.073709551616"),
+        (u128::MAX, "340282366920938463463374607.431768211455"),
     ] {
         assert_eq!(Usd::from_pico(pico).to_string(), text);
     }
     assert_eq!(format!("{:>6}|", Usd::from_pico(PICO_PER_USD)), "     1|");
+    assert_eq!(
+        format!("{:>6}|", Usd::from_pico(PICO_PER_USD / 2)),
+        "   0.5|"
+    );
 }
 
 #[test]

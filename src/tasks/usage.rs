@@ -91,7 +91,7 @@ pub(super) async fn run(
 async fn write_late(journal: Arc<Journal>) {
     loop {
         sleep(GATHER).await;
-        blocking(|| journal.write_late());
+        journal.write_late();
     }
 }
 
@@ -162,7 +162,12 @@ impl Settling<'_> {
         if !self.ledger.is_open() {
             return Step::Nothing;
         }
-        let batch = match blocking(|| self.reader.next(self.size)) {
+        let next = match self.reader.has_news() {
+            true => blocking(|| self.reader.next(self.size)),
+            // A process that rests looks into no folder.
+            false => Ok(None),
+        };
+        let batch = match next {
             Ok(Some(batch)) => batch,
             Ok(None) => {
                 self.pause = None;

@@ -227,7 +227,11 @@ async fn where_the_file_cannot_be_opened_rows_are_offered_again() {
     let path = folder.path().join("store.db");
     let (writer, names) = (Writer::default(), Mutex::default());
     let settle = || writer.settle(&path, &[row("req_1"), row("req_2")], &names);
-    assert!(matches!(settle(), Err(StoreError::Away(_))), "{:?}", settle());
+    assert!(
+        matches!(settle(), Err(StoreError::Away(_))),
+        "{:?}",
+        settle()
+    );
     let store = Store::open(&Location::Sqlite(path.clone())).await.unwrap();
     assert_eq!(settle().unwrap(), 2);
     assert_eq!(settle().unwrap(), 0);

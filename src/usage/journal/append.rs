@@ -88,7 +88,7 @@ impl Journal {
     /// Adds the rows that waited for the disk. This waits for it as well.
     pub fn write_late(&self) {
         if self.late.has_any() {
-            self.add_late(&mut self.end.lock());
+            blocking(|| self.add_late(&mut self.end.lock()));
         }
     }
 

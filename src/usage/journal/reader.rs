@@ -20,6 +20,8 @@ use crate::row::Row;
 pub struct Reader {
     journal: Arc<Journal>,
     own: Tape,
+    /// What there was of it when all of that was settled and freed.
+    done: Option<Extent>,
     /// Journals that were taken over.
     adopted: VecDeque<(Claim, Tape)>,
     /// Journals that cannot be taken over, which has been said.
@@ -63,6 +65,7 @@ impl Reader {
         Reader {
             journal,
             own,
+            done: None,
             adopted: VecDeque::new(),
             refused: HashSet::new(),
         }
@@ -104,6 +107,11 @@ impl Reader {
         Ok(count)
     }
 
+    /// Whether [`Reader::next`] may find any.
+    pub fn has_news(&self) -> bool {
+        !self.adopted.is_empty() || self.done != Some(self.journal.extent())
+    }
+
     /// The next rows, `max_rows` at most; `None` where there are none right now. The same ones again until
     /// they are [`Reader::settled`].
     ///
@@ -125,6 +133,7 @@ impl Reader {
         }
         let extent = self.journal.extent();
         let piece = read(&self.journal, &mut self.own, extent, max_rows)?;
+        self.done = (piece.is_none() && !self.own.has_gaps()).then_some(extent);
         Ok(piece.map(|piece| batch(piece, true)))
     }
 

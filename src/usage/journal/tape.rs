@@ -33,7 +33,7 @@ pub(super) struct Tape {
 }
 
 /// How much of a journal is there to be read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
     /// Segments below this number.
     pub(super) next: u64,
@@ -171,9 +171,8 @@ impl Tape {
             }
         };
         let at = offset.max(head);
-        let mut room = READ_BYTES;
-        while at < length {
-            let size = room.min(length - at);
+        for room in [READ_BYTES, frame::MAX_BYTES] {
+            let size = room.min(length.saturating_sub(at));
             let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
             file.read_exact_at(&mut bytes, at)?;
             let (rows, used) = split(&bytes, max_rows);
@@ -188,13 +187,13 @@ impl Tape {
                     has_more: offset < length,
                 }));
             }
-            if at + size < length && room < frame::MAX_BYTES {
-                room = frame::MAX_BYTES;
-                continue;
+            if at + size >= length {
+                break;
             }
+        }
+        if at < length {
             let left = length - at;
             log::warn!("{}: dropped a torn end of {left} bytes", path.display());
-            break;
         }
         self.file = Some((sequence, file, version));
         Ok(None)
