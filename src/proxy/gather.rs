@@ -1,6 +1,6 @@
-//! Keeps the head of an answer back until what follows it can be sent with it. Pingora's buffer does so for
-//! what fits into one packet together; the answers of models are longer, and their heads went out alone: a
-//! system call and a packet more for each, and a client that woke up twice.
+//! Keeps the head of an answer back until what follows it can be sent with it. Alone it is a system call and a packet
+//! more, and a client that wakes up twice. Pingora's own buffer held back no more than fits into one packet; plain
+//! connections are without it (`server`).
 
 use std::{
     io::{self, IoSlice},

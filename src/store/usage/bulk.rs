@@ -10,7 +10,7 @@ use super::super::{Backend, Statement, StoreError, Transaction, Value, sql};
 use crate::price::Usd;
 
 /// How many rows a statement of SQLite has: few lengths, for each is prepared once.
-pub(super) const LENGTHS: [usize; 3] = [64, 8, 1];
+const LENGTHS: [usize; 3] = [64, 8, 1];
 
 /// Larger amounts are none; the column holds 38 digits.
 const MAX_PICO: u128 = 10_u128.pow(37);
@@ -114,21 +114,27 @@ impl Transaction {
                 self.run(table.of_json(records)).await?;
             }
             Backend::Sqlite => {
-                let mut rest = records;
-                for length in LENGTHS {
-                    if rest.len() < length {
-                        continue;
-                    }
+                for (length, lot) in lots(records) {
                     let text = table.of_values(length);
-                    while let Some((some, others)) = rest.split_at_checked(length) {
+                    for some in lot.chunks_exact(length) {
                         self.run(table.bind(&text, some)).await?;
-                        rest = others;
                     }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Records in their order, and how many of them a statement of SQLite inserts.
+pub(super) fn lots<R>(records: &[R]) -> impl Iterator<Item = (usize, &[R])> {
+    let mut rest = records;
+    let lots = LENGTHS.into_iter().map(move |length| {
+        let (lot, others) = rest.split_at(rest.len() - rest.len() % length);
+        rest = others;
+        (length, lot)
+    });
+    lots.filter(|(_, lot)| !lot.is_empty())
 }
 
 impl<R> Table<R> {
@@ -208,6 +214,17 @@ fn without_zeros(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_records_are_in_one_lot_or_another_in_their_order() {
+        for count in [0, 1, 7, 8, 63, 64, 65, 137, 1000] {
+            let records: Vec<usize> = (0..count).collect();
+            let lots: Vec<_> = lots(&records).collect();
+            assert!(lots.iter().all(|(length, lot)| lot.len() % length == 0));
+            let all: Vec<usize> = lots.iter().flat_map(|(_, lot)| lot.to_vec()).collect();
+            assert_eq!(all, records);
+        }
+    }
 
     #[test]
     fn zero_bytes_are_taken_out_and_nothing_else() {

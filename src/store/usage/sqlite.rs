@@ -1,5 +1,5 @@
 //! Settling in SQLite, by a connection of its own and past sqlx: on the way to its worker each value is a copy on
-//! the heap, and a row took more than twice as long.
+//! the heap, and a row took about twice as long.
 
 use std::{borrow::Cow, collections::HashSet, path::Path};
 
@@ -10,7 +10,7 @@ use rusqlite::{
 };
 
 use super::{
-    bulk::{Bound, LENGTHS, Table},
+    bulk::{Bound, Table, lots},
     columns,
     names::Names,
     only,
@@ -112,16 +112,11 @@ fn keep<'a, 'r>(
 
 /// Inserts records, in their order.
 fn insert_all<R>(to: &Connection, table: &Table<R>, records: &[R]) -> rusqlite::Result<()> {
-    let mut rest = records;
-    for length in LENGTHS {
-        if rest.len() < length {
-            continue;
-        }
+    for (length, lot) in lots(records) {
         let mut statement = to.prepare_cached(&table.of_values(length))?;
-        while let Some((some, others)) = rest.split_at_checked(length) {
+        for some in lot.chunks_exact(length) {
             bind(&mut statement, table, some)?;
             statement.raw_execute()?;
-            rest = others;
         }
     }
     Ok(())
