@@ -6,7 +6,7 @@ mod key_fault;
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -215,7 +215,7 @@ pub struct NoRoom {
     /// How long to wait, in milliseconds; `None` where no wait helps.
     pub wait_ms: Option<u64>,
     /// What programs are told, in the caller's form: `retry-after` and how the limits stand.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: HeaderMap,
 }
 
 /// What went wrong at a provider.
@@ -430,10 +430,7 @@ impl GatewayError {
                 Some("1")
             }
             GatewayError::Unavailable { retry_after, .. } => Some(retry_after),
-            GatewayError::Limited(full) => full
-                .headers
-                .iter()
-                .find_map(|(name, value)| (*name == "retry-after").then_some(value.as_str())),
+            GatewayError::Limited(full) => full.headers.get(header::RETRY_AFTER)?.to_str().ok(),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock, atomic::Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -45,6 +45,8 @@ pub struct Context {
     pub snapshot: Arc<Snapshot>,
     /// When its head had arrived.
     pub started: Instant,
+    /// The same by the calendar.
+    pub arrived: SystemTime,
     /// Who serves it: this session, or a child to which it was delegated.
     pub role: Role,
     /// Whether the client knows no chunks.
@@ -202,6 +204,7 @@ impl Context {
             snapshot: gateway.hold_snapshot(),
             open: Arc::new(OpenRequest::new(gateway.clone())),
             started: Instant::now(),
+            arrived: SystemTime::now(),
             role: Role::Direct,
             is_http10: false,
             endpoint: None,
@@ -258,6 +261,7 @@ impl Context {
             snapshot: self.snapshot.clone(),
             open: self.open.clone(),
             started: self.started,
+            arrived: self.arrived,
             endpoint: self.endpoint,
             caller: self.caller,
             identity: self.identity.clone(),

@@ -425,17 +425,7 @@ fn standing(context: &Context) -> Option<&Standing> {
 fn write_limits(headers: &mut HeaderMap, context: &Context) {
     if let Some(standing) = standing(context) {
         let form = refused::form(context);
-        let told = limits::headers::of_standing(standing, form, Now::read().wall);
-        write_told(headers, told);
-    }
-}
-
-/// Adds headers that limits have made.
-pub fn write_told(headers: &mut HeaderMap, told: limits::headers::Headers) {
-    for (name, value) in told {
-        let name = HeaderName::from_static(name);
-        let value = HeaderValue::from_maybe_shared(Bytes::from(value));
-        headers.insert(name, value.unwrap_or(GATEWAY));
+        limits::headers::tell_standing(headers, standing, form, || Now::read().wall);
     }
 }
 

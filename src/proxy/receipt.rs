@@ -4,11 +4,7 @@
 //! A child does not know whether its answer is the one that the client gets, nor when: it leaves its row with
 //! its parent ([`super::relay::Relay`]), who writes it before what comes with it.
 
-use std::{
-    borrow::Cow,
-    ops::Range,
-    time::{Instant, SystemTime},
-};
+use std::{borrow::Cow, ops::Range, time::Instant};
 
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
@@ -178,10 +174,9 @@ pub(super) fn record<'a>(
         let current = attempt.map(|attempt| attempt.call.dialect);
         current.or_else(|| candidate.provider.dialect_for(context.caller.name()))
     });
-    let now = SystemTime::now();
     Record {
         id: context.id.as_str(),
-        at: now.checked_sub(latency).unwrap_or(now),
+        at: context.arrived,
         client: session
             .client_addr()
             .and_then(|address| Some(address.as_inet()?.ip())),

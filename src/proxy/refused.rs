@@ -1,5 +1,7 @@
 //! A limit without room as an error: what people and programs are told of it.
 
+use http::{HeaderMap, HeaderValue, header};
+
 use super::context::Context;
 use crate::{
     error::{GatewayError, NoRoom},
@@ -56,7 +58,7 @@ pub(super) fn too_many(why: TooMany) -> GatewayError {
         message: message.to_owned(),
         is_budget: false,
         wait_ms: Some(1000),
-        headers: vec![("retry-after", "1".to_owned())],
+        headers: HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("1"))]),
     }))
 }
 

@@ -54,7 +54,7 @@ pub async fn error(
         headers.insert(header::RETRY_AFTER, header_value(after));
     }
     match &error {
-        GatewayError::Limited(full) => headers::write_told(&mut headers, full.headers.clone()),
+        GatewayError::Limited(full) => headers.extend(full.headers.clone()),
         GatewayError::WrongMethod { allow, .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a writer of SQLite waits for the one before it, which may be another process.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 4;
+/// Of a new database: a row costs a sixth less than by pages of 4 KiB. One that is there keeps its own.
+const SQLITE_PAGE_BYTES: u32 = 8 << 10;
 
 /// Connections.
 pub(super) enum Pool {
@@ -174,6 +176,7 @@ async fn open_sqlite(path: &Path, schema: Schema) -> Result<SqlitePool, StoreErr
     };
     let options = SqliteConnectOptions::new()
         .filename(path)
+        .page_size(SQLITE_PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)

@@ -153,7 +153,8 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// The line for a log, without its line break.
     pub fn line(&self, json: bool) -> Vec<u8> {
-        let time = timestamp(SystemTime::now());
+        let ended = self.at.checked_add(self.latency).unwrap_or(self.at);
+        let time = timestamp(ended);
         if json {
             return self.json_line(&time);
         }

@@ -115,7 +115,7 @@ impl Transaction {
             }
             Backend::Sqlite => {
                 for (length, lot) in lots(records) {
-                    let text = table.of_values(length);
+                    let text = table.of_values("INSERT", length);
                     for some in lot.chunks_exact(length) {
                         self.run(table.bind(&text, some)).await?;
                     }
@@ -149,7 +149,7 @@ impl<R> Table<R> {
         if json.contains(ZERO) {
             json = without_zeros(&json);
         }
-        let mut text = self.beginning() + "SELECT ";
+        let mut text = self.beginning("INSERT") + "SELECT ";
         for (place, (_, column)) in self.columns.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
             // Writing to a text does not fail.
@@ -164,12 +164,12 @@ impl<R> Table<R> {
         sql(text + &self.rest).bind(json)
     }
 
-    /// The text of one that inserts so many into SQLite. Its places have no numbers: names are looked for one after
-    /// the other.
-    pub(super) fn of_values(&self, length: usize) -> String {
+    /// The text of one that inserts so many into SQLite: `insert` says what happens where it fails. Its places have
+    /// no numbers: names are looked for one after the other.
+    pub(super) fn of_values(&self, insert: &str, length: usize) -> String {
         let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
         let rows = vec![row.as_str(); length].join(", ");
-        format!("{}VALUES {rows} {}", self.beginning(), self.rest)
+        format!("{}VALUES {rows} {}", self.beginning(insert), self.rest)
     }
 
     fn bind<'t>(&self, text: &'t str, records: &[R]) -> Statement<'t> {
@@ -182,9 +182,9 @@ impl<R> Table<R> {
         statement
     }
 
-    fn beginning(&self) -> String {
+    fn beginning(&self, insert: &str) -> String {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        format!("INSERT INTO {} ({}) ", self.name, names.join(", "))
+        format!("{insert} INTO {} ({}) ", self.name, names.join(", "))
     }
 }
 

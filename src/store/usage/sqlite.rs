@@ -68,36 +68,40 @@ fn settle(
     rows: &[Row<'_>],
     names: &Mutex<Names>,
 ) -> Result<usize, StoreError> {
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let fresh = keep(&mut transaction, rows)?;
-    if !fresh.is_empty() {
-        let mut sums = Sums::of(&*fresh, &mut names.lock());
+    // Almost always all are new: only where one is not, it is found out which those are.
+    let settled = settle_new(connection, names, |_| Ok(rows.into()));
+    Ok(match settled {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            settle_new(connection, names, |transaction| not_kept(transaction, rows))
+        }
+        settled => settled,
+    }?)
+}
+
+/// Settles those rows that `find` finds to be new, or nothing.
+fn settle_new<'a, 'r: 'a>(
+    connection: &mut Connection,
+    names: &Mutex<Names>,
+    find: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Cow<'a, [Row<'r>]>>,
+) -> rusqlite::Result<usize> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let rows = find(&transaction)?;
+    if !rows.is_empty() {
+        insert_all(&transaction, &columns::of_requests(""), &rows)?;
+        let mut sums = Sums::of(&*rows, &mut names.lock());
         insert_all(&transaction, &columns::hours(), &sums.hours())?;
         insert_all(&transaction, &columns::tag_hours(), &sums.tags())?;
         insert_all(&transaction, &columns::spend(), &sums.spent())?;
     }
     transaction.commit()?;
-    Ok(fresh.len())
+    Ok(rows.len())
 }
 
-/// Inserts the rows that are not there yet, each id once even where a batch holds it twice; gives them back.
-fn keep<'a, 'r>(
-    transaction: &mut Transaction<'_>,
+/// Those rows that are not there yet, each id once even where a batch holds it twice.
+fn not_kept<'a, 'r>(
+    transaction: &Transaction<'_>,
     rows: &'a [Row<'r>],
 ) -> rusqlite::Result<Cow<'a, [Row<'r>]>> {
-    let table = columns::of_requests("");
-    // Almost always all are new: only where one is not, it is found out which those are.
-    let attempt = transaction.savepoint()?;
-    match insert_all(&attempt, &table, rows) {
-        Ok(()) => {
-            attempt.commit()?;
-            return Ok(rows.into());
-        }
-        Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
-            return Err(error);
-        }
-        Err(_) => drop(attempt),
-    }
     let mut look = transaction.prepare_cached("SELECT 1 FROM requests WHERE id = ?")?;
     let mut seen = HashSet::new();
     let mut new = Vec::with_capacity(rows.len());
@@ -105,15 +109,14 @@ fn keep<'a, 'r>(
         new.push(seen.insert(row.id) && !look.exists([row.id])?);
     }
     let mut new = new.into_iter();
-    let fresh = only(rows, |_| new.next().unwrap_or_default());
-    insert_all(transaction, &table, &fresh)?;
-    Ok(fresh)
+    Ok(only(rows, |_| new.next().unwrap_or_default()))
 }
 
-/// Inserts records, in their order.
+/// Inserts records, in their order. Where that fails the transaction is over: SQLite need not remember, for each
+/// page, what it was before the statement.
 fn insert_all<R>(to: &Connection, table: &Table<R>, records: &[R]) -> rusqlite::Result<()> {
     for (length, lot) in lots(records) {
-        let mut statement = to.prepare_cached(&table.of_values(length))?;
+        let mut statement = to.prepare_cached(&table.of_values("INSERT OR ROLLBACK", length))?;
         for some in lot.chunks_exact(length) {
             bind(&mut statement, table, some)?;
             statement.raw_execute()?;
