@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     auth,
-    providers::pricing,
     store::{
         List, Store,
         credentials::Credential,
@@ -348,7 +347,7 @@ fn served(call: &Call, name: String, owned_by: String) -> ServedModel {
     let stage = call.snapshot.router.fallback(&name, None);
     let candidates = stage.map(|stage| stage.candidates()).unwrap_or_default();
     let first = candidates.first();
-    let price = first.and_then(|first| pricing::price(&first.provider.kind, &first.model));
+    let price = first.and_then(|first| first.provider.price(&first.model));
     // A millionth of a dollar per token is a dollar per million tokens.
     let dollars = |pico: u64| pico as f64 / 1e6;
     let rates = price.as_ref().map(|price| &price.tariff.rates);

@@ -27,7 +27,6 @@ use crate::{
         subject::{Estimate, Kind, Rules, Subject},
     },
     price::Usd,
-    providers::pricing,
     routing::{Candidate, prompt::Reach},
     usage::record::Used,
 };
@@ -196,8 +195,7 @@ fn reserve(
         Some(Route::Provider("embeddings")) => 0,
         _ => most.saturating_mul(reach.answers.unwrap_or(1).max(1)),
     };
-    let price =
-        candidate.and_then(|candidate| pricing::price(&candidate.provider.kind, &candidate.model));
+    let price = candidate.and_then(|candidate| candidate.provider.price(&candidate.model));
     Estimate {
         input_tokens: reach.tokens,
         output_tokens: output,

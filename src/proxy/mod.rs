@@ -131,10 +131,10 @@ impl Proxy {
             .keys
             .authenticate(&head.headers, head.uri.query())?;
         context.own_tags = context.identity.tags();
+        context.has_wishes = wishes::may_be_in(&head.headers);
         context.is_admitted = true;
         let lists = local::lists_models(endpoint.kind);
         auth::permit_route(&context.identity, head.uri.path(), lists)?;
-        context.has_wishes = wishes::may_be_in(&head.headers);
         let hint = match context.has_wishes {
             true => settle::header_text(head, "x-gateway-provider"),
             false => None,

@@ -250,13 +250,15 @@ pub(super) fn labels_of<'a>(headers: &'a HeaderMap, context: &'a Context) -> Lab
     for tag in &context.own_tags {
         labels.tag(tag.as_str().into());
     }
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));
-    for tag in tags.unwrap_or_default().split(',') {
-        labels.tag(tag.trim().into());
+    if context.has_wishes {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        let tags = text("x-gateway-tags").or_else(|| text("x-litellm-tags"));
+        for tag in tags.unwrap_or_default().split(',') {
+            labels.tag(tag.trim().into());
+        }
+        let user = text("x-litellm-end-user-id").or_else(|| text("x-litellm-customer-id"));
+        labels.end_user(user.unwrap_or_default().into());
     }
-    let user = text("x-litellm-end-user-id").or_else(|| text("x-litellm-customer-id"));
-    labels.end_user(user.unwrap_or_default().into());
     let said = &context.request.labels;
     let value = |place: &Option<Range<usize>>| context.body.get(place.clone()?);
     if let Some(user) = value(&said.user).and_then(as_text) {

@@ -29,7 +29,6 @@ use crate::{
     identity::Identity,
     limits::{Admission, Refusal},
     price,
-    providers::pricing,
     routing::{Candidate, chance, facts::Facts, prompt::Reach},
     upstream::provider::Provider,
 };
@@ -100,7 +99,7 @@ impl Shadow {
         let took = began.elapsed();
         if let (Some(place), Some(..400)) = (place, told.status) {
             let usage = told.usage.unwrap_or_default();
-            let price = pricing::price(&target.provider.kind, &target.model);
+            let price = target.provider.price(&target.model);
             place.settle(&usage, price::cost(price, &usage).unwrap_or_default());
         }
         self.report(&target, &told, took);

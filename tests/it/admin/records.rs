@@ -235,6 +235,23 @@ async fn the_configurations_providers_are_shown_and_not_changed() {
 }
 
 #[tokio::test]
+async fn a_model_is_listed_with_the_operators_own_price() {
+    let with_file = |yaml: String| yaml + "pricing: {file: prices.yaml}\n";
+    let prices = "openai:\n  models:\n    house-1: {input: 2, output: 8}\n";
+    let admin = Administrated::with_file(None, with_file, "prices.yaml", prices).await;
+    let house = json!({"name": "house", "provider": "openai", "model": "house-1"});
+    admin.post("/admin/models", house).await;
+    let served = admin.get("/admin/served-models").await;
+    let models = served["data"].as_array().unwrap();
+    let house = models.iter().find(|model| model["name"] == "house");
+    let house = house.unwrap_or_else(|| panic!("{served}"));
+    assert_eq!(
+        (&house["input_price"], &house["output_price"]),
+        (&json!(2.0), &json!(8.0))
+    );
+}
+
+#[tokio::test]
 async fn a_deployment_serves_its_name_at_once() {
     for admin in Administrated::each().await {
         let (key, _) = admin.key(json!({})).await;

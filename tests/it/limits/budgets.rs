@@ -63,28 +63,46 @@ async fn as_many_as_come_at_once_overspend_by_less_than_one_request() {
         "models: {gpt-4.1: {max_budget: 0.0003}}",
         "users: {ada: {max_budget: 0.0003}}",
     ] {
-        let answer = Script::json(200, openai::completion("hi")).after(Duration::from_millis(100));
-        let upstream = ScriptedUpstream::start([answer]).await;
         let section = format!("rate_limiting: {{{subject}}}");
-        let gateway = TestGateway::start(&yaml(&upstream, "", &section)).await;
-        let mut answered = 0;
-        for _ in 0..6 {
-            let calls = (0..20).map(|_| gateway.call(Request::chat(priced())));
-            let statuses = all(calls).await;
-            answered += statuses
-                .iter()
-                .filter(|answer| answer.status == 200)
-                .count();
-            let is_told = |answer: &Answer| answer.status == 200 || answer.status == 429;
-            assert!(statuses.iter().all(is_told), "{statuses:?}");
-        }
-        let spent = answered as f64 * COST;
-        assert!(
-            (0.0003..0.0003 + COST).contains(&spent),
-            "{subject}: {answered}"
-        );
-        assert_eq!(upstream.count(), answered, "{subject}");
+        overspend_by_less_than_one(&section, PRICED).await;
     }
+}
+
+#[tokio::test]
+async fn what_requests_will_cost_is_known_by_the_operators_own_prices() {
+    let folder = tempfile::tempdir().unwrap();
+    let prices = folder.path().join("prices.yaml");
+    let text = "openai:\n  models:\n    m: {input: 2, output: 8}\n";
+    std::fs::write(&prices, text).unwrap();
+    let section = format!(
+        "rate_limiting: {{users: {{ada: {{max_budget: 0.0003}}}}}}\npricing: {{file: \"{}\"}}",
+        prices.display()
+    );
+    overspend_by_less_than_one(&section, "m").await;
+}
+
+/// Asks for `model`, which costs [`COST`], twenty times at once where 0.0003 dollars may be spent.
+async fn overspend_by_less_than_one(section: &str, model: &str) {
+    let answer = Script::json(200, openai::completion("hi")).after(Duration::from_millis(100));
+    let upstream = ScriptedUpstream::start([answer]).await;
+    let gateway = TestGateway::start(&yaml(&upstream, "", section)).await;
+    let mut answered = 0;
+    for _ in 0..6 {
+        let calls = (0..20).map(|_| gateway.call(Request::chat(priced_as(model))));
+        let statuses = all(calls).await;
+        answered += statuses
+            .iter()
+            .filter(|answer| answer.status == 200)
+            .count();
+        let is_told = |answer: &Answer| answer.status == 200 || answer.status == 429;
+        assert!(statuses.iter().all(is_told), "{statuses:?}");
+    }
+    let spent = answered as f64 * COST;
+    assert!(
+        (0.0003..0.0003 + COST).contains(&spent),
+        "{section}: {answered}"
+    );
+    assert_eq!(upstream.count(), answered, "{section}");
 }
 
 #[tokio::test]
