@@ -29,12 +29,6 @@ const FILE: &str = "conf/pricing.yaml";
 const WILD: [char; 2] = ['*', '?'];
 const SOURCE: &str = include_str!("../../conf/pricing.yaml");
 
-/// The price of a model at a provider, by the file that is embedded. `kind` is the provider's name
-/// in the catalog. `None` where it is not known, which is not the same as free.
-pub fn price(kind: &str, model: &str) -> Option<&'static Price> {
-    embedded().price(kind, model)
-}
-
 /// The prices of the file that is embedded.
 pub fn embedded() -> &'static Prices {
     static PRICES: OnceLock<Prices> = OnceLock::new();

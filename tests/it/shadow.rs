@@ -22,11 +22,11 @@ async fn scene(percent: u8, target: Script, kind: &str) -> Scene {
 }
 
 async fn scene_with(percent: u8, two: ScriptedUpstream, kind: &str) -> Scene {
-    scene_and(percent, two, kind, "").await
+    scene_by(percent, two, kind, "{}\n").await
 }
 
-/// With `more` at the top level.
-async fn scene_and(percent: u8, two: ScriptedUpstream, kind: &str, more: &str) -> Scene {
+/// With these prices of the operator's own.
+async fn scene_by(percent: u8, two: ScriptedUpstream, kind: &str, prices: &str) -> Scene {
     let one = ScriptedUpstream::start([good("primary")]).await;
     let yaml = Yaml::new()
         .provider("one", &one.base_url())
@@ -37,8 +37,10 @@ async fn scene_and(percent: u8, two: ScriptedUpstream, kind: &str, more: &str) -
              - {{model: always, pool: main, shadow: {{to: two/last}}}}"
         ))
         .and("routing: {retries: {max: 0}, breaker: {consecutive_failures: 2, cooldown_seconds: 60}}")
-        .and(more);
-    let gateway = TestGateway::with(&yaml).await;
+        .and("pricing: {file: prices.yaml}");
+    let builder = TestGateway::builder(&yaml.build());
+    builder.write("prices.yaml", prices);
+    let gateway = builder.start().await;
     Scene { one, two, gateway }
 }
 
@@ -323,15 +325,11 @@ async fn a_copy_counts_against_the_limits_of_its_provider_and_is_skipped_where_t
 
 #[tokio::test]
 async fn what_a_copy_costs_is_known_by_the_operators_own_prices() {
-    let folder = tempfile::tempdir().unwrap();
-    let prices = folder.path().join("prices.yaml");
-    let text = "two:\n  models:\n    candidate: {input: 2, output: 8}\n";
-    std::fs::write(&prices, text).unwrap();
-    let pricing = format!("pricing: {{file: \"{}\"}}", prices.display());
+    let prices = "two:\n  models:\n    candidate: {input: 2, output: 8}\n";
     let two = ScriptedUpstream::start([good("shadow")]).await;
     // One costs 22 millionths: the third has no room.
     let limits = ", limits: {max_budget: 0.00003}";
-    let scene = scene_and(100, two, limits, &pricing).await;
+    let scene = scene_by(100, two, limits, prices).await;
     for copies in 1..=2 {
         scene.chat(Request::chat(openai::chat("m"))).await;
         scene.wait_outcome("ok", f64::from(copies)).await;

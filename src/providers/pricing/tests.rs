@@ -3,6 +3,11 @@ use std::collections::HashSet;
 use super::*;
 use crate::{chat::usage::Usage, price::Usd, providers::catalog};
 
+/// By the prices that are embedded.
+fn price(kind: &str, model: &str) -> Option<&'static Price> {
+    embedded().price(kind, model)
+}
+
 /// Models of the catalog without a price, and why.
 const UNPRICED: [(&str, &str, &str); 5] = [
     (

@@ -286,7 +286,7 @@ fn recorded_answers_cost_what_was_worked_out_by_hand() {
     assert!(TABLE.len() >= 20);
     for (name, number, kind, model, cost) in TABLE {
         let usage = usage(name, *number);
-        let found = price::cost(pricing::price(kind, model), &usage);
+        let found = price::cost(pricing::embedded().price(kind, model), &usage);
         let found = found.map(|usd| usd.to_string());
         assert_eq!(found.as_deref(), Some(*cost), "{name} {number}: {usage:?}");
     }
@@ -297,7 +297,7 @@ fn what_nobody_knows_the_price_of_has_no_cost() {
     for (name, number, kind, model) in UNKNOWN {
         let usage = usage(name, *number);
         assert!(usage.total() > 0, "{name}");
-        let found = price::cost(pricing::price(kind, model), &usage);
+        let found = price::cost(pricing::embedded().price(kind, model), &usage);
         assert_eq!(found, None, "{name}");
     }
 }

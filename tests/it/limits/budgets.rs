@@ -70,22 +70,22 @@ async fn as_many_as_come_at_once_overspend_by_less_than_one_request() {
 
 #[tokio::test]
 async fn what_requests_will_cost_is_known_by_the_operators_own_prices() {
-    let folder = tempfile::tempdir().unwrap();
-    let prices = folder.path().join("prices.yaml");
-    let text = "openai:\n  models:\n    m: {input: 2, output: 8}\n";
-    std::fs::write(&prices, text).unwrap();
-    let section = format!(
-        "rate_limiting: {{users: {{ada: {{max_budget: 0.0003}}}}}}\npricing: {{file: \"{}\"}}",
-        prices.display()
-    );
-    overspend_by_less_than_one(&section, "m").await;
+    let section =
+        "rate_limiting: {users: {ada: {max_budget: 0.0003}}}\npricing: {file: prices.yaml}";
+    overspend_by_less_than_one(section, "m").await;
 }
 
-/// Asks for `model`, which costs [`COST`], twenty times at once where 0.0003 dollars may be spent.
+/// Asks for `model`, which costs [`COST`], twenty times at once where 0.0003 dollars may be spent. By `prices.yaml`
+/// beside the configuration `m` costs as much.
 async fn overspend_by_less_than_one(section: &str, model: &str) {
     let answer = Script::json(200, openai::completion("hi")).after(Duration::from_millis(100));
     let upstream = ScriptedUpstream::start([answer]).await;
-    let gateway = TestGateway::start(&yaml(&upstream, "", section)).await;
+    let builder = TestGateway::builder(&yaml(&upstream, "", section));
+    builder.write(
+        "prices.yaml",
+        "openai:\n  models:\n    m: {input: 2, output: 8}\n",
+    );
+    let gateway = builder.start().await;
     let mut answered = 0;
     for _ in 0..6 {
         let calls = (0..20).map(|_| gateway.call(Request::chat(priced_as(model))));
