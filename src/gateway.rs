@@ -5,6 +5,7 @@
 pub mod departure;
 mod limiting;
 pub mod management;
+pub mod opening;
 pub mod progress;
 pub mod proof;
 mod records;
@@ -40,6 +41,7 @@ use crate::{
 use departure::Departure;
 use limiting::SharedBy;
 use management::Management;
+use opening::Opening;
 use progress::Progress;
 use proof::Proof;
 use shadow::Shadows;
@@ -116,6 +118,8 @@ pub struct Gateway {
     pub keys: Arc<KeyTable>,
     /// The store, while it is open. Nothing on a request's way asks it.
     pub store: ArcSwapOption<Store>,
+    /// Whether it will be open in a moment.
+    pub opening: Opening,
     /// Who serves requests, by the store.
     pub serving: ArcSwap<Serving>,
     /// The configuration as it was read, without what the store adds.
@@ -169,6 +173,7 @@ impl Gateway {
             shadows: Shadows::default(),
             keys: Arc::default(),
             store: ArcSwapOption::empty(),
+            opening: Opening::default(),
             serving: ArcSwap::default(),
             written: ArcSwap::default(),
             management: OnceLock::new(),

@@ -265,6 +265,9 @@ impl<O: Operation> Registered for O {
 async fn attempt<O: Operation>(asked: Asked) -> Result<O::Answer, Refusal> {
     let route = &O::ROUTE;
     let server = asked.server;
+    if route.reach != Reach::Public {
+        server.gateway.opening.over().await;
+    }
     let caller = match route.reach {
         Reach::Public => access::greet(&server, &asked.headers, asked.origin).await,
         _ => access::login(&server, &asked.headers, asked.origin).await?,
@@ -304,4 +307,41 @@ async fn settle(gateway: &Gateway, caller: &Caller, route: &Route, refusal: Opti
         ("status", status.as_str()),
     ];
     logging::event("admin_change", &fields);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Bytes;
+
+    use super::*;
+    use crate::{admin::Admin, store::Location, telemetry::metrics::Metrics};
+
+    async fn list(gateway: &Arc<Gateway>) -> StatusCode {
+        let request = http::Request::get("/admin/keys")
+            .body(Bytes::new())
+            .unwrap();
+        let console = Admin::new(gateway.clone()).on_console();
+        console.answer(request, None).await.status()
+    }
+
+    #[tokio::test]
+    async fn a_store_that_will_be_open_in_a_moment_is_waited_for_and_no_other() {
+        let gateway = Arc::new(Gateway::new(Metrics::new().unwrap()));
+        assert_eq!(list(&gateway).await, StatusCode::SERVICE_UNAVAILABLE);
+        gateway.opening.begin();
+        let early = tokio::spawn({
+            let gateway = gateway.clone();
+            async move { list(&gateway).await }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!early.is_finished(), "it waits");
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("gateway.db"));
+        let store = Store::open(&location).await.unwrap();
+        gateway.store.store(Some(store.into()));
+        gateway.opening.end();
+        assert_eq!(early.await.unwrap(), StatusCode::OK);
+    }
 }

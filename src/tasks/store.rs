@@ -97,6 +97,7 @@ impl Records {
         match timeout(FIRST_READ, read).await {
             Ok(Ok(seen)) => {
                 self.seen = Some(seen);
+                gateway.opening.begin();
                 count(gateway);
             }
             // Where nothing can be written there never was a file, and there are no keys.
@@ -119,6 +120,7 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
         return;
     };
     let Ok(opening) = Opening::new(records.opening.written.as_ref()) else {
+        gateway.opening.end();
         return;
     };
     let mut was_said = records.seen.is_none();
@@ -131,9 +133,11 @@ pub(super) async fn keep(gateway: &Gateway, records: &Records) {
             }
             Err(_) => {}
         }
+        gateway.opening.end();
         tokio::time::sleep(AWAY).await;
     };
     gateway.store.store(Some(store.clone().into()));
+    gateway.opening.end();
     let keeping = Keeping {
         gateway,
         store: &store,
