@@ -2,6 +2,7 @@
 
 mod access;
 mod cache;
+mod daily;
 mod deployments;
 mod document;
 mod injection;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Builder, Http1, Request, Script, ScriptedUpstream, TestGateway,
-    database::{self, Postgres},
+    database::{self, Looker, Postgres},
     openai,
 };
 
@@ -153,6 +154,15 @@ impl Administrated {
     pub async fn chat(&self, key: &str) -> u16 {
         let request = Request::post("/v1/chat/completions", openai::chat("m")).bearer(key);
         self.gateway.call(request).await.status
+    }
+
+    /// Looks into its store.
+    pub async fn looker(&self) -> Looker {
+        let Some(postgres) = &self.postgres else {
+            let data = self.gateway.config_path().with_file_name("data");
+            return Looker::at(&database::sqlite_in(&data)).await;
+        };
+        Looker::at_url(&postgres.url).await
     }
 
     /// Makes a key by our interface: its text and its record.

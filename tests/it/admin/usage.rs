@@ -20,7 +20,7 @@ fn ask(key: &str, tag: &str) -> Request {
 }
 
 /// Two keys of two teams, three good requests and a failed one.
-async fn used(admin: &Administrated) -> [(String, Value); 2] {
+pub async fn used(admin: &Administrated) -> [(String, Value); 2] {
     admin.upstream.follow([
         Script::json(200, completion(1000, 100)),
         Script::json(200, completion(1000, 100)),

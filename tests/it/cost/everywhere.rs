@@ -10,7 +10,7 @@ use super::table::TABLE;
 use crate::{
     admin::Administrated,
     recordings::{apis, corpus},
-    support::{Request, Script, database::Looker, database::sqlite_in, openai},
+    support::{Request, Script, openai},
 };
 
 /// Providers that one scripted server can stand for.
@@ -103,15 +103,7 @@ async fn said(admin: &Administrated, key: &str, is_log_part: bool) -> Vec<(&'sta
         let metric = admin.gateway.metric("gateway_cost_usd_total", &[]).await;
         said.push(("metrics", (metric * 1e12).round() as i64));
     }
-    let looker = match &admin.postgres {
-        Some(postgres) => Looker::at_url(&postgres.url).await,
-        None => {
-            Looker::at(&sqlite_in(
-                &admin.gateway.config_path().with_file_name("data"),
-            ))
-            .await
-        }
-    };
+    let looker = admin.looker().await;
     for (place, query) in [
         ("rows", "SELECT SUM(cost) FROM requests"),
         ("hours", "SELECT SUM(cost) FROM usage_hours"),
