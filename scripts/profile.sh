@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # Any that knows the format; the compiler's own comes with `rustup component add llvm-tools`.
 merge=
-for name in "$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-profdata llvm-profdata llvm-profdata-{22,21,20,19}; do
+for name in "$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-profdata llvm-profdata-{22,21,20,19} llvm-profdata; do
   if command -v "$name" >/dev/null; then merge=$name; break; fi
 done
 if [ -z "$merge" ]; then
