@@ -1,7 +1,9 @@
 //! The event by which a client knows that a stream is over, whether or not its connection ends with it. Told
 //! by the event's type, as the client tells it: what an answer's text says of such events does not count.
 
-use memchr::memmem;
+use std::iter;
+
+use memchr::{memchr2, memmem};
 
 use super::scan::{as_text, scan};
 
@@ -22,18 +24,29 @@ impl Closing {
     /// Whether it is among these events, which are whole.
     pub fn is_in(self, events: &[u8]) -> bool {
         let is_said = |text: &str| memmem::find(events, text.as_bytes()).is_some();
-        let lines = || events.split(|&byte| byte == b'\n' || byte == b'\r');
         match self {
             Closing::End => false,
             Closing::Text(text) => {
-                is_said(text) && lines().any(|line| field(line, b"data:") == Some(text.as_bytes()))
+                lines(events).any(|line| field(line, b"data:") == Some(text.as_bytes()))
             }
             Closing::Type(types) => types
                 .iter()
-                .any(|name| is_said(name) && lines().any(|line| is_of_type(line, name))),
-            Closing::Flag(name) => is_said(name) && lines().any(|line| is_true(line, name)),
+                .any(|name| is_said(name) && lines(events).any(|line| is_of_type(line, name))),
+            Closing::Flag(name) => is_said(name) && lines(events).any(|line| is_true(line, name)),
         }
     }
+}
+
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let (line, after) = rest.split_at_checked(end)?;
+        rest = after.get(1..).unwrap_or_default();
+        Some(line)
+    })
 }
 
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

@@ -3,47 +3,68 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
+use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 /// The end of connections.
 #[derive(Debug, Default)]
 pub struct Departure {
-    is_near: AtomicBool,
     is_here: AtomicBool,
-    waiting: Mutex<HashMap<usize, Waker>>,
+    count: AtomicUsize,
+    waiting: Mutex<HashMap<usize, Arc<AtomicWaker>>>,
 }
 
 impl Departure {
-    /// It comes: from now on connections wait for it.
-    pub fn announce(&self) {
-        self.is_near.store(true, Ordering::Relaxed);
+    /// A connection that is to end with the others.
+    pub fn join(self: &Arc<Self>) -> Passenger {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let waker = Arc::new(AtomicWaker::new());
+        self.waiting.lock().insert(number, waker.clone());
+        Passenger {
+            departure: self.clone(),
+            number,
+            waker,
+        }
     }
 
     /// Connections are over.
     pub fn cut(&self) {
-        let waiting = {
-            let mut waiting = self.waiting.lock();
-            self.is_here.store(true, Ordering::Relaxed);
-            std::mem::take(&mut *waiting)
-        };
-        waiting.into_values().for_each(Waker::wake);
+        self.is_here.store(true, Ordering::SeqCst);
+        let waiting: Vec<_> = self.waiting.lock().values().cloned().collect();
+        waiting.iter().for_each(|waker| waker.wake());
     }
+}
 
-    /// Ready once connections are over. `connection` tells them apart.
-    pub fn poll(&self, connection: usize, context: &Context<'_>) -> Poll<()> {
-        if !self.is_near.load(Ordering::Relaxed) {
-            return Poll::Pending;
+/// A connection, as far as its end is concerned.
+#[derive(Debug)]
+pub struct Passenger {
+    departure: Arc<Departure>,
+    number: usize,
+    waker: Arc<AtomicWaker>,
+}
+
+impl Passenger {
+    /// Ready once connections are over; else whoever asked last is woken then. To be asked wherever the
+    /// connection waits, for nobody knows for how long it will.
+    pub fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        self.waker.register(context.waker());
+        match self.departure.is_here.load(Ordering::SeqCst) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-        let mut waiting = self.waiting.lock();
-        if self.is_here.load(Ordering::Relaxed) {
-            return Poll::Ready(());
-        }
-        waiting.insert(connection, context.waker().clone());
-        Poll::Pending
+    }
+}
+
+impl Drop for Passenger {
+    fn drop(&mut self) {
+        self.departure.waiting.lock().remove(&self.number);
     }
 }
 
@@ -55,16 +76,28 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_when_connections_are_cut_is_woken() {
-        let departure = Departure::default();
-        let idle = poll_fn(|context| Poll::Ready(departure.poll(0, context)));
-        assert!(idle.await.is_pending() && departure.waiting.lock().is_empty());
-        departure.announce();
-        let wait = poll_fn(|context| departure.poll(1, context));
+        let departure = Arc::new(Departure::default());
+        let (one, other) = (departure.join(), departure.join());
+        let idle = poll_fn(|context| Poll::Ready(one.poll(context)));
+        assert!(idle.await.is_pending());
         let cut = async {
             tokio::task::yield_now().await;
             departure.cut();
         };
-        tokio::join!(wait, cut);
-        poll_fn(|context| departure.poll(2, context)).await;
+        let one_waits = poll_fn(|context| one.poll(context));
+        let other_waits = poll_fn(|context| other.poll(context));
+        tokio::join!(one_waits, other_waits, cut);
+        let late = departure.join();
+        poll_fn(|context| late.poll(context)).await;
+    }
+
+    #[test]
+    fn connections_that_have_ended_are_forgotten() {
+        let departure = Arc::new(Departure::default());
+        let stays = departure.join();
+        drop(departure.join());
+        assert_eq!(departure.waiting.lock().len(), 1);
+        drop(stays);
+        assert_eq!(departure.waiting.lock().len(), 0);
     }
 }

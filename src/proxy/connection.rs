@@ -78,7 +78,7 @@ impl ServerApp for Connections {
         let watchdog = Arc::new(Watchdog::new());
         watchdog.arm(Instant::now() + listen.head_timeout_seconds.duration());
         drop(snapshot);
-        let guarded = Guarded::new(stream, watchdog.clone(), self.gateway.departure.clone());
+        let guarded = Guarded::new(stream, watchdog.clone(), self.gateway.departure.join());
         let left = self.proxy.process_new(Box::new(guarded), shutdown).await;
         // Nobody takes the mark once requests are over: it was a head that did not come.
         if watchdog.take_fired() {

@@ -1,5 +1,5 @@
-//! Keeps the head of an answer back until what follows it can be sent with it. Alone it is a system call and a packet
-//! more, and a client that wakes up twice. Pingora's own buffer held back no more than fits into one packet; plain
+//! Keeps what is short back until it is flushed, or can be sent with what follows it: the head of an answer, and the
+//! pieces of a chunk. Alone a head is a system call and a packet more, and a client that wakes up twice. Pingora's own buffer held back no more than fits into one packet; plain
 //! connections are without it (`server`).
 
 use std::{
@@ -12,7 +12,7 @@ use pingora::protocols::Stream;
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
-/// Heads are shorter; what is longer is sent as it comes.
+/// Heads are shorter, and most events; what is longer is sent as it comes.
 const MOST: usize = 4 << 10;
 
 /// What was written to a stream and is not sent yet. Whoever writes flushes before it waits.
@@ -31,23 +31,27 @@ impl Gather {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if !self.kept.is_empty() {
-            return self.poll_write_vectored(stream, context, &[IoSlice::new(bytes)]);
-        }
-        if bytes.len() > MOST {
+        if self.kept.is_empty() && bytes.len() > MOST {
             return Pin::new(stream).poll_write(context, bytes);
         }
-        self.kept.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        self.poll_write_vectored(stream, context, &[IoSlice::new(bytes)])
     }
 
-    /// Writes `slices` together with what was kept.
+    /// Keeps `slices` where they are few and little stands before them, or writes them together with that.
     pub fn poll_write_vectored(
         &mut self,
         stream: &mut Stream,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        // Less than what the kernel takes to look at each of them.
+        if self.kept.len().saturating_add(length) <= MOST {
+            slices
+                .iter()
+                .for_each(|slice| self.kept.extend_from_slice(slice));
+            return Poll::Ready(Ok(length));
+        }
         while let Some(kept) = self.left() {
             let before = kept.len();
             let mut all = SmallVec::<[_; 4]>::new();
@@ -237,6 +241,17 @@ mod tests {
             let pieces: [&[u8]; 2] = [b"head", &[b'b'; 9_000]];
             let writes = written(64 << 10, &pieces, is_vectored).await;
             assert_eq!(writes, [pieces.concat()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_pieces_of_a_chunk_go_as_one() {
+        let pieces: [&[u8]; 3] = [b"head", b"5\r\n", b"event\r\n"];
+        for is_vectored in [false, true] {
+            assert_eq!(
+                written(64 << 10, &pieces, is_vectored).await,
+                [pieces.concat()]
+            );
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -25,7 +25,7 @@ use pingora::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{gather::Gather, watchdog::Watchdog};
-use crate::gateway::departure::Departure;
+use crate::gateway::departure::Passenger;
 
 /// A client's stream whose reads fail once when the deadline of its watchdog has passed.
 /// The watchdog travels in the proxy digest, which has no other use on this side.
@@ -33,7 +33,7 @@ pub struct Guarded {
     inner: Stream,
     gather: Gather,
     watchdog: Arc<Watchdog>,
-    departure: Arc<Departure>,
+    departure: Passenger,
     digest: Arc<ProxyDigest>,
     timer: Option<Timer>,
     /// Since when the client has taken nothing.
@@ -46,15 +46,12 @@ pub struct Guarded {
     orphaned: Option<Orphaned>,
 }
 
-/// How often a connection looks around at least that has a deadline.
-const LOOK: Duration = Duration::from_secs(5);
-
 /// Waits until nobody wants the answer any more.
 type Orphaned = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl Guarded {
     /// Guards `inner` by `watchdog`, until `departure`.
-    pub fn new(inner: Stream, watchdog: Arc<Watchdog>, departure: Arc<Departure>) -> Self {
+    pub fn new(inner: Stream, watchdog: Arc<Watchdog>, departure: Passenger) -> Self {
         let data: Box<dyn Any + Send + Sync> = Box::new(watchdog.clone());
         let (head, ()) = http::Response::new(()).into_parts();
         let digest = ProxyDigest::new(Box::new(ResponseHeader::from(head)), Some(data));
@@ -99,11 +96,22 @@ impl Guarded {
 
     /// An error once connections are over.
     fn poll_departure(&self, context: &Context<'_>) -> io::Result<()> {
-        let connection = Arc::as_ptr(&self.watchdog).addr();
-        match self.departure.poll(connection, context) {
+        match self.departure.poll(context) {
             Poll::Pending => Ok(()),
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
         }
+    }
+
+    /// What has to wait for the client waits until connections are over.
+    fn until_departure<T>(
+        &self,
+        written: Poll<io::Result<T>>,
+        context: &Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.poll_departure(context)?;
+        }
+        written
     }
 
     /// Notes whether a write has to wait for the client, which is not the provider's time.
@@ -134,7 +142,6 @@ impl Guarded {
                 Some(timer) if timer.rings_at <= next => {
                     ready!(timer.sleep.as_mut().poll(context));
                     self.timer = None;
-                    self.poll_departure(context)?;
                     let now = Instant::now();
                     if deadline.is_some_and(|deadline| now >= deadline) {
                         self.watchdog.fire();
@@ -147,7 +154,7 @@ impl Guarded {
                         return Poll::Ready(Err(error));
                     }
                 }
-                _ => self.timer = Some(Timer::new(next.min(Instant::now() + LOOK))),
+                _ => self.timer = Some(Timer::new(next)),
             }
         }
     }
@@ -255,9 +262,7 @@ impl AsyncWrite for Guarded {
         self.note_time();
         let Guarded { gather, inner, .. } = &mut *self;
         let written = gather.poll_write(inner, context, bytes);
-        if written.is_pending() {
-            self.poll_departure(context)?;
-        }
+        let written = self.until_departure(written, context);
         if self.swallows(&written) {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -273,6 +278,7 @@ impl AsyncWrite for Guarded {
         self.note_time();
         let Guarded { gather, inner, .. } = &mut *self;
         let written = gather.poll_write_vectored(inner, context, slices);
+        let written = self.until_departure(written, context);
         if self.swallows(&written) {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
@@ -286,6 +292,7 @@ impl AsyncWrite for Guarded {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_room(context))?;
         let flushed = self.poll_out(context);
+        let flushed = self.until_departure(flushed, context);
         if self.swallows(&flushed) {
             return Poll::Ready(Ok(()));
         }

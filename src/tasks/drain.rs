@@ -35,7 +35,6 @@ pub(super) async fn wait(
         return;
     }
     gateway.draining.store(true, Ordering::Relaxed);
-    gateway.departure.announce();
     let patience = gateway
         .snapshot()
         .config

@@ -437,7 +437,8 @@ async fn requests_that_the_end_of_the_process_cuts_off_have_rows() {
         let frames = (0..200).map(|_| openai::frame("x"));
         Script::frames(frames, Duration::from_millis(100))
     };
-    let upstream = ScriptedUpstream::start([stream(), stream()]).await;
+    let silent = Script::json(200, openai::completion("late")).after(Duration::from_secs(60));
+    let upstream = ScriptedUpstream::start([stream(), stream(), silent]).await;
     let yaml = priced(&upstream).listen("drain_timeout_seconds: 1");
     let mut gateway = TestGateway::with(&yaml).await;
     let request = Request::chat(openai::streamed("m"));
@@ -447,6 +448,11 @@ async fn requests_that_the_end_of_the_process_cuts_off_have_rows() {
     let http2 = gateway.http2().await;
     let other = tokio::spawn(async move { http2.call(&request).await });
     upstream.wait_for_requests(2).await;
+    // Nothing happens on this one from before the order to stop until it is cut.
+    let mut waits = gateway.http1().await;
+    waits.send(&Request::chat(openai::chat("m"))).await.unwrap();
+    upstream.wait_for_requests(3).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     gateway.signal(rustix::process::Signal::TERM);
     let ended = gateway.wait_exit(Duration::from_secs(10)).await;
     assert!(ended.is_some_and(|status| status.success()));
@@ -454,8 +460,29 @@ async fn requests_that_the_end_of_the_process_cuts_off_have_rows() {
     let data = super::data_of(&gateway);
     let store = Looker::at(&sqlite_in(&data)).await;
     let gone = "SELECT COUNT(*) FROM requests WHERE status = 499";
-    assert_eq!(store.number(gone).await, 2);
+    assert_eq!(store.number(gone).await, 3);
     assert_eq!(std::fs::read_dir(data.join("usage")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_request_whose_client_takes_nothing_has_its_row_when_the_process_ends() {
+    let long = "x".repeat(1 << 20);
+    let frames = (0..64).map(|_| openai::frame(&long));
+    let upstream = ScriptedUpstream::start([Script::frames(frames, Duration::ZERO)]).await;
+    let yaml = priced(&upstream).listen("drain_timeout_seconds: 1");
+    let mut gateway = TestGateway::with(&yaml).await;
+    let mut client = gateway.http1().await;
+    let request = Request::chat(openai::streamed("m"));
+    client.send(&request).await.unwrap();
+    client.head().await.unwrap();
+    // Until nothing more fits between the two.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gateway.signal(rustix::process::Signal::TERM);
+    let ended = gateway.wait_exit(Duration::from_secs(10)).await;
+    assert!(ended.is_some_and(|status| status.success()));
+    let store = Looker::at(&sqlite_in(&super::data_of(&gateway))).await;
+    let gone = "SELECT COUNT(*) FROM requests WHERE status = 499";
+    assert_eq!(store.number(gone).await, 1);
 }
 
 #[tokio::test]
